@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Digests: SHA-256, canonical JSON, Merkle roots.
+
+Rules enforced here:
+- canonical JSON is RFC 8785 narrowed to strings and integers within ±(2^53−1): no
+  floats, null or booleans; keys ASCII; text in NFC; nothing after the value;
+- reading demands the canonical bytes back, so one document has one spelling;
+- Merkle trees follow RFC 9162 section 2.1: leaf = H(0x00 ‖ record),
+  node = H(0x01 ‖ left ‖ right), split at the largest power of two below n.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Json: TypeAlias = "str | int | list[Json] | dict[str, Json]"
+"""What canonical JSON may hold."""
+
+LIMIT = 2**53 - 1
+ZERO = "0" * 64
+"""The `prev` of a chain's first link."""
+
+
+class NotCanonicalError(ValueError):
+    """The bytes are not one canonical JSON document."""
+
+
+def sha256(data: bytes) -> str:
+    """Give the SHA-256 of bytes as 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """Write a value as canonical JSON bytes (RFC 8785, narrowed; no final newline).
+
+    Tuples count as lists. Raises NotCanonicalError for floats, booleans, None,
+    integers out of range, non-ASCII keys and text that is not NFC.
+    """
+    _check(value)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+
+
+def digest_of(value: object) -> str:
+    """Give the SHA-256 of a value's canonical JSON."""
+    return sha256(canonical(value))
+
+
+def parse_canonical(data: bytes) -> Json:
+    """Read canonical JSON bytes and demand that re-encoding gives the same bytes.
+
+    Raises NotCanonicalError for anything else: duplicate keys, floats, NaN, white
+    space, lone surrogates, broken UTF-8, nesting too deep to read.
+    """
+    try:
+        value: Json = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_refuse,
+            parse_constant=_refuse,
+        )
+        again = canonical(value)
+    except NotCanonicalError:
+        raise
+    except (ValueError, RecursionError) as error:
+        message = f"not JSON: {error}"
+        raise NotCanonicalError(message) from error
+    if again != data:
+        message = "JSON, but not in canonical form"
+        raise NotCanonicalError(message)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in found:
+            message = f"the key {key!r} stands twice"
+            raise NotCanonicalError(message)
+        found[key] = value
+    return found
+
+
+def _refuse(text: str) -> NoReturn:
+    message = f"{text} is not a whole number"
+    raise NotCanonicalError(message)
+
+
+def _check(value: object) -> None:
+    match value:
+        case str():
+            _check_text(value)
+        case bool() | None | float():
+            message = f"{value!r} has no canonical form here"
+            raise NotCanonicalError(message)
+        case int():
+            if not -LIMIT <= value <= LIMIT:
+                message = f"{value} is beyond 2^53-1"
+                raise NotCanonicalError(message)
+        case list() | tuple():
+            for item in value:
+                _check(item)
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str) or not key.isascii():
+                    message = f"the key {key!r} is not ASCII text"
+                    raise NotCanonicalError(message)
+                _check(item)
+        case _:
+            message = f"{type(value).__name__} has no canonical form here"
+            raise NotCanonicalError(message)
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        return
+    if not unicodedata.is_normalized("NFC", text):
+        message = f"{text!r} is not in Unicode normal form C"
+        raise NotCanonicalError(message)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"{text!r} holds a lone surrogate"
+        raise NotCanonicalError(message) from error
+
+
+def leaf_hash(record: bytes) -> bytes:
+    """Hash one record as a Merkle leaf (RFC 9162): 32 bytes."""
+    return hashlib.sha256(b"\x00" + record).digest()
+
+
+def merkle_root(records: Iterable[bytes]) -> str:
+    """Give the RFC 9162 Merkle tree hash over records, in order, as hex."""
+    return root_of_hashes([leaf_hash(record) for record in records])
+
+
+def root_of_hashes(leaves: list[bytes]) -> str:
+    """Give the Merkle root, as hex, over leaf hashes that are already computed."""
+    if not leaves:
+        return hashlib.sha256(b"").hexdigest()
+    # Folding neighbours level by level and carrying an odd last node up equals the
+    # RFC's split at the largest power of two below n.
+    level = leaves
+    while len(level) > 1:
+        nodes = [
+            hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest()
+            for i in range(0, len(level) - 1, 2)
+        ]
+        if len(level) % 2:
+            nodes.append(level[-1])
+        level = nodes
+    return level[0].hex()
