@@ -155,9 +155,9 @@ trees = st.recursive(
 @given(st.dictionaries(st.text("abcdefg", min_size=1), trees, min_size=1, max_size=4))
 def test_a_quoted_tree_comes_back_as_it_was(tree: dict[str, object]) -> None:
     data = yaml.safe_dump(tree, default_style='"', allow_unicode=True).encode()
-    text = parse(data)
-    if text.node is not None:
-        assert plain(text.node) == tree
+    node = parse(data).node
+    assert node is not None
+    assert plain(node) == tree
 
 
 @given(st.binary(max_size=200))
