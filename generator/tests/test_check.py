@@ -121,8 +121,10 @@ def test_an_annotation_that_fits_the_facts_has_no_problem() -> None:
 
 def test_an_orphan_is_told_with_the_line_of_the_id() -> None:
     assert found({PATH: annotation(covers=OPEN)}) == [
-        (f"{PATH}:2: covers: no assessment has {OPEN}; "
-        "take the id from `status`, or remove it")
+        (
+            f"{PATH}:2: covers: no assessment has {OPEN}; "
+            "take the id from `status`, or remove it"
+        )
     ]
 
 
@@ -149,8 +151,10 @@ def test_an_open_deviation_has_no_end() -> None:
     assert found({PATH: annotation(times=TIMES.partition("\n")[0] + "\n")}, facts) == []
     told = found({PATH: annotation(times=TIMES)}, facts)
     assert told == [
-        (f"{PATH}:4: end: 2028-02-14T03:17:00Z, but the ledger says open; "
-        "run `annotate` again, it writes both times")
+        (
+            f"{PATH}:4: end: 2028-02-14T03:17:00Z, but the ledger says open; "
+            "run `annotate` again, it writes both times"
+        )
     ]
 
 
@@ -165,8 +169,10 @@ def test_one_annotation_covers_several_ids_without_times() -> None:
 def test_text_that_explains_nothing_is_told_with_its_line() -> None:
     told = found({PATH: annotation(times=TIMES, text="TODO")})
     assert told == [
-        (f"{PATH}:7: the text still holds the placeholder 'TODO'; "
-        "write cause, remediation and ticket in your own words")
+        (
+            f"{PATH}:7: the text still holds the placeholder 'TODO'; "
+            "write cause, remediation and ticket in your own words"
+        )
     ]
 
 
@@ -185,8 +191,10 @@ def test_a_copied_text_is_told() -> None:
 def test_acknowledging_what_does_not_exist_is_told() -> None:
     assert found({SIGNOFF: signoff(DEV)}) == []
     assert found({SIGNOFF: signoff(OPEN)}) == [
-        (f"{SIGNOFF}:10: acknowledged: PCI-2028-Q1 has no {OPEN}; "
-        "write the file again with `attest` or `signoff`")
+        (
+            f"{SIGNOFF}:10: acknowledged: PCI-2028-Q1 has no {OPEN}; "
+            "write the file again with `attest` or `signoff`"
+        )
     ]
 
 

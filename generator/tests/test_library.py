@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controlbook.digest import canonical, sha256
 from controlbook.errors import InvalidFiles
+from controlbook.kinds.signoffs import SUBJECT
 from controlbook.library import (
     GOVERNED,
     assessable,
@@ -23,163 +24,6 @@ from controlbook.timeline import Interval, instant
 
 ROOT = Path(__file__).parents[2]
 
-PYPROJECT = b"""\
-[tool.controlbook]
-ledger = "5b0c6f0e-2f1d-4f5b-9a53-6f6f2a1c7d10"
-"""
-PEOPLE = b"""\
-people:
-  olga:
-    name: "Olga Owner"
-    github: "olga-o"
-    github_ids: ["101"]
-    roles: ["control-owner"]
-  aziz:
-    name: "Aziz Assessor"
-    github: "aziz-a"
-    github_ids: ["102", "112"]
-    roles: ["assessor"]
-    valid: {start: "2027-01-01T00:00:00Z", end: "2029-01-01T00:00:00Z"}
-  dana:
-    name: "Dana Delegate"
-    github: "dana-d"
-    github_ids: ["103"]
-    roles: ["assessor"]
-teams:
-  net:
-    name: "Network"
-    github: "example/net"
-    members: ["olga"]
-"""
-CONTROL = b"""\
-id: "stored-encrypted"
-title: "Stored data is encrypted"
-statement: |
-  Whatever is stored is encrypted.
-owner: "net"
-evidence:
-  - config: "s3-bucket-server-side-encryption-enabled"
-  - config: "ebs-encryption-by-default"
-  - config: "iam-password-policy"
-    parameters: {MinimumPasswordLength: "14"}
-  - config: "redshift-cluster-kms-enabled"
-    custom: "lambda"
-  - cloudtrail: {source: "iam.amazonaws.com", event: "CreateUser", expect: "any"}
-  - snapshot: "iam:GetAccountAuthorizationDetails"
-  - security-hub: "IAM.6"
-  - manual: "key-policy"
-"""
-FRAMEWORK = b"""\
-id: "std-1"
-title: "Standard 1"
-labels: {satisfied: "In Place"}
-requirements:
-  "3":
-    title: "Chapter"
-  "3.10":
-    title: "Ten"
-    parent: "3"
-  "3.9":
-    title: "Nine"
-    parent: "3"
-    controls: ["stored-encrypted"]
-  "3.4":
-    title: "Four"
-    parent: "3"
-    inherited: "AWS does it."
-  "3.4.1":
-    title: "Four, one"
-    parent: "3.4"
-"""
-ASSESSMENT = b"""\
-id: "A-1"
-framework: "std-1"
-period: {start: "2028-01-01T00:00:00Z", end: "2028-04-01T00:00:00Z"}
-accounts: {prod: "111122223333", audit: "011122223333"}
-regions: ["eu-west-1"]
-requirements: ["3.9", "3.4"]
-excluded:
-  "3": "Next quarter."
-assessors: {default: "aziz"}
-retention: {until: "2035-04-01T00:00:00Z"}
-"""
-SUBJECT = (
-    "controls",
-    "mapping",
-    "scope",
-    "evidence",
-    "findings",
-    "annotations",
-    "manual",
-)
-
-
-def record(kind: str, about: tuple[str, str], role: str, who: tuple[str, str]) -> str:
-    decision, parts = (
-        ("attest", SUBJECT)
-        if role == "owner"
-        else (
-            'sign"\nconclusion: "satisfied',
-            (*SUBJECT, "attestations"),
-        )
-    )
-    subject = "".join(f'  - {{name: "{p}", sha256: "{"a" * 64}"}}\n' for p in parts)
-    return f"""\
-format: "controlbook/{kind}/1"
-assessment: "A-1"
-{about[0]}: "{about[1]}"
-role: "{role}"
-person: "{who[0]}"
-github_id: "{who[1]}"
-decision: "{decision}"
-statement: |
-  I looked at it.
-acknowledged: ["dev-5f2c9a1e77b04c13"]
-claimed_at: "2028-04-03T08:15:00Z"
-prev: "{"0" * 64}"
-base: "{"b" * 40}"
-generator: "0.1.0"
-subject:
-{subject}"""
-
-
-ATTESTATION = record(
-    "attestation", ("control", "stored-encrypted"), "owner", ("olga", "101")
-).encode()
-SIGNOFF = record(
-    "signoff", ("requirement", "3.9"), "assessor", ("aziz", "102")
-).encode()
-ANNOTATION = b"""\
----
-covers: ["dev-5f2c9a1e77b04c13"]
-start: "2028-02-14T03:12:00Z"
-end: "2028-02-14T03:17:00Z"
-author: "olga"
-ticket: "PCI-1"
----
-The bucket was replaced by a job; its remediation put encryption back.
-"""
-MANUAL = f"""\
-id: "key-policy"
-title: "Key policy"
-owner: "olga"
-version: "3"
-period: {{start: "2028-01-01T00:00:00Z", end: "2029-01-01T00:00:00Z"}}
-received: "2028-01-05T10:00:00Z"
-expires: "2029-01-05T10:00:00Z"
-file: "key-policy.pdf"
-content_sha256: "{"c" * 64}"
-size: 183204
-object:
-  bucket: "vault"
-  key: "manual/key-policy"
-  version_id: "1"
-  sha256: "{"c" * 64}"
-  size: "183204"
-  lock_mode: "COMPLIANCE"
-  lock_until: "2035-04-01T00:00:00Z"
-""".encode()
-
 PEOPLE_AT = "signoffs/people.yml"
 CONTROL_AT = "controls/stored-encrypted.yml"
 FRAMEWORK_AT = "frameworks/std-1.yml"
@@ -188,20 +32,23 @@ ATTESTATION_AT = "signoffs/A-1/controls/stored-encrypted.yml"
 SIGNOFF_AT = "signoffs/A-1/requirements/3.9.yml"
 ANNOTATION_AT = "annotations/2028-02/bucket.md"
 MANUAL_AT = "evidence/manual/key-policy.yml"
-SMALL = {
-    "pyproject.toml": PYPROJECT,
-    PEOPLE_AT: PEOPLE,
-    CONTROL_AT: CONTROL,
-    FRAMEWORK_AT: FRAMEWORK,
-    ASSESSMENT_AT: ASSESSMENT,
-    ATTESTATION_AT: ATTESTATION,
-    SIGNOFF_AT: SIGNOFF,
-    ANNOTATION_AT: ANNOTATION,
-    MANUAL_AT: MANUAL,
-    ".github/CODEOWNERS": b"* @olga-o\n",
+
+
+def on_disk(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for prefix in GOVERNED
+        for path in [root / prefix, *(root / prefix).rglob("*")]
+        if path.is_file()
+    }
+
+
+# A small programme with one file of each kind.
+SMALL = on_disk(Path(__file__).parent / "data" / "small") | {
     "README.md": b"\xff not read",
-    "controls/README.md": b"read by people",
 }
+CONTROL, FRAMEWORK, PEOPLE = SMALL[CONTROL_AT], SMALL[FRAMEWORK_AT], SMALL[PEOPLE_AT]
+ATTESTATION, SIGNOFF = SMALL[ATTESTATION_AT], SMALL[SIGNOFF_AT]
 
 
 def edited(path: str, old: str, new: str) -> dict[str, bytes]:
@@ -212,16 +59,6 @@ def edited(path: str, old: str, new: str) -> dict[str, bytes]:
 
 def problems(files: dict[str, bytes]) -> str:
     return "\n".join(map(str, load(files)[1]))
-
-
-def example() -> dict[str, bytes]:
-    """Read the example programme at the root of this repository."""
-    return {
-        path.relative_to(ROOT).as_posix(): path.read_bytes()
-        for prefix in GOVERNED
-        for path in [ROOT / prefix, *(ROOT / prefix).rglob("*")]
-        if path.is_file()
-    }
 
 
 # --- the happy path --------------------------------------------------------------
@@ -318,7 +155,7 @@ def test_all_takes_in_whatever_no_reason_leaves_out() -> None:
 
 
 def test_the_example_programme_has_no_problem() -> None:
-    library = read(example())
+    library = read(on_disk(ROOT))
     assert len(library.frameworks["pci-dss-3.2.1"].requirements) == 298
     pci = library.assessments["PCI-2028-Q1"]
     assert len(pci.requirements) >= 20
@@ -341,7 +178,7 @@ def test_the_sources_document_is_canonical_and_holds_what_was_written() -> None:
             "S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED"
         ),
     }
-    assert canonical(sources_document(example()))
+    assert canonical(sources_document(on_disk(ROOT)))
 
 
 # --- bad input: one test a line of the list ------------------------------------------

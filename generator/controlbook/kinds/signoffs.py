@@ -160,7 +160,7 @@ def _conclusion(fields: Fields, role: str, decision: str) -> str:
     words = tuple(conclusion.value for conclusion in Conclusion)
     if decision == "sign":
         return fields.choice("conclusion", words)
-    return fields.choice("conclusion", words, "")
+    return fields.choice("conclusion", (*words, ""), "")
 
 
 def _acknowledged(fields: Fields) -> tuple[str, ...]:
