@@ -676,6 +676,14 @@ class ControlFindings:
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all its deviations and gaps, which people explain and acknowledge."""
+        return (
+            *(item.id for item in self.deviations),
+            *(item.id for item in self.gaps),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementFindings:
@@ -685,6 +693,14 @@ class RequirementFindings:
     controls: tuple[str, ...]
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all its deviations and gaps, which people explain and acknowledge."""
+        return (
+            *(item.id for item in self.deviations),
+            *(item.id for item in self.gaps),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
