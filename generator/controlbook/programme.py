@@ -6,9 +6,7 @@ The edge where Git, vault and files become the values that the core works on.
 
 from __future__ import annotations
 
-import platform
 from functools import cached_property
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -137,7 +135,13 @@ class Programme:
             for number in assessment.requirements
         }
 
-    def report(self, name: str, *, release: str = "") -> Report:
+    def report(
+        self,
+        name: str,
+        *,
+        release: str = "",
+        toolchain: Mapping[str, str] | None = None,
+    ) -> Report:
         """Bring together everything that the outputs of an assessment show."""
         assessment = self.assessment(name)
         statuses = self.statuses(name)
@@ -157,7 +161,7 @@ class Programme:
             facts_root=digest_of(document),
             release=release,
             generator=GENERATOR,
-            toolchain=toolchain(),
+            toolchain=toolchain or {},
         )
 
     def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
@@ -185,44 +189,12 @@ class Programme:
             self.assessment(name),
         )
 
-    def book(self, first: str, *, release: str = "") -> Book:
+    def book(self, first: str, *, release: str, toolchain: Mapping[str, str]) -> Book:
         """Bring together one site: the assessment asked for, then all the others."""
         others = sorted(set(self.library.assessments) - {first})
         return Book(
             reports=(
-                self.report(first, release=release),
-                *(self.report(name) for name in others),
+                self.report(first, release=release, toolchain=toolchain),
+                *(self.report(name, toolchain=toolchain) for name in others),
             )
         )
-
-
-def toolchain() -> dict[str, str]:
-    """Name the versions on which the bytes of a build depend."""
-    import zlib
-
-    from weasyprint.text.ffi import pango
-
-    number = pango.pango_version()
-    versions = {
-        "python": platform.python_version(),
-        "pango": f"{number // 10000}.{number // 100 % 100}.{number % 100}",
-        "zlib": zlib.ZLIB_RUNTIME_VERSION,
-    }
-    names = (
-        "fontpkg-ibm-plex-mono",
-        "fontpkg-ibm-plex-sans",
-        "fonttools",
-        "jinja2",
-        "markdown",
-        "markdown-it-py",
-        "mkdocs",
-        "mkdocs-material",
-        "nh3",
-        "pydyf",
-        "pygments",
-        "pymdown-extensions",
-        "tinycss2",
-        "tinyhtml5",
-        "weasyprint",
-    )
-    return versions | {name: metadata.version(name) for name in names}
