@@ -87,6 +87,10 @@ class _Commit(NamedTuple):
     changes: tuple[_Change, ...]
 
 
+class GitFailedError(ControlbookError):
+    """Git ran, and refused."""
+
+
 class PushRejectedError(ControlbookError):
     """The remote did not take what was pushed."""
 
@@ -166,7 +170,7 @@ class Repository:
             return self._text(
                 "rev-parse", "--verify", "-q", "--end-of-options", f"{rev}^{{commit}}"
             )
-        except ControlbookError as error:
+        except GitFailedError as error:
             what = "has no commit yet" if rev == "HEAD" else f"has no commit {rev!r}"
             message = f"the repository {what}"
             raise ControlbookError(
@@ -464,7 +468,7 @@ class Repository:
                 "FETCH_HEAD",
                 environment=identity(Instant(int(seconds) * SECOND), (name, mail)),
             )
-        except ControlbookError as error:
+        except GitFailedError as error:
             self.git("rebase", "--abort")
             message = f"{remote}/{branch} and this branch changed the same files"
             raise ControlbookError(
@@ -690,7 +694,7 @@ def _failure(arguments: Sequence[str], folder: Path, said: str) -> ControlbookEr
         )
     words = iter(arguments)
     verb = next((word for word in words if word != "-c" or not next(words, "")), "")
-    return ControlbookError(f"git {verb} failed: {what}", place=str(folder))
+    return GitFailedError(f"git {verb} failed: {what}", place=str(folder))
 
 
 def identity(
