@@ -11,23 +11,25 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint bench lock upgrade clean
+.PHONY: help setup product demo test test-slow lint bench lock upgrade clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: $(VENV)/.product $(VENV)/.native-pdf ## make .venv with the locked packages; leaves .venv/bin/controlbook
+setup: $(VENV)/.controlbook $(VENV)/.sandbox $(VENV)/.native-pdf ## make .venv with the locked packages; leaves .venv/bin/controlbook
+
+product: $(VENV)/.controlbook $(VENV)/.native-pdf ## the same without the sandbox: what a programme's own workflows run
 
 demo: setup ## collect, sign, build and verify the example programme in build/demo
 	$(BIN)/controlbook demo --dir build/demo
 
-test: setup $(VENV)/.test $(VENV)/.native-browser ## run the tests (the slow ones: make test-slow)
+test: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-browser ## run the tests (the slow ones: make test-slow)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-slow: setup $(VENV)/.test $(VENV)/.native-browser ## run the slow tests
+test-slow: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-browser ## run the slow tests
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: there are none
 
-lint: $(VENV)/.product $(VENV)/.lint ## style, types, dependency direction, workflows
+lint: $(VENV)/.controlbook $(VENV)/.lint ## style, types, dependency direction, workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -53,17 +55,24 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The build backend is locked as well, so pip must not fetch one of its own.
-$(VENV)/.product: $(VENV)/.made requirements/sandbox.txt requirements/build.txt pyproject.toml
-	$(INSTALL) --require-hashes -r requirements/sandbox.txt -r requirements/build.txt
+$(VENV)/.product: $(VENV)/.made requirements/product.txt requirements/build.txt
+	$(INSTALL) --require-hashes -r requirements/product.txt -r requirements/build.txt
+	@touch $@
+
+# Everything it needs is installed with hashes by now, the build backend too.
+$(VENV)/.controlbook: $(VENV)/.product pyproject.toml
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.product requirements/test.txt
+$(VENV)/.sandbox: $(VENV)/.product requirements/sandbox.txt
+	$(INSTALL) --require-hashes -r requirements/sandbox.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.sandbox requirements/test.txt
 	$(INSTALL) --require-hashes -r requirements/test.txt
 	@touch $@
 
-$(VENV)/.lint: $(VENV)/.product requirements/lint.txt
+$(VENV)/.lint: $(VENV)/.sandbox requirements/lint.txt
 	$(INSTALL) --require-hashes -r requirements/lint.txt
 	@touch $@
 
