@@ -533,6 +533,12 @@ class Run:
     objects: tuple[StoredObject, ...]
     notes: tuple[str, ...] = ()
     """Disagreements and oddities that the run saw, in plain words."""
+    corrects: int = 0
+    """Of a correction: the first seq whose window it adds to; else 0."""
+    scopes: tuple[tuple[str, str], ...] = ()
+    """(assessment, digest of its accounts, Regions and period), sorted."""
+    organizations_sha256: str = ""
+    """Digest of the Organizations list that the run saw."""
 
     @property
     def demo(self) -> bool:
