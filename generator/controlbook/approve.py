@@ -373,13 +373,7 @@ def _people_faults(record: Record, file: SignOff, pull: Pull) -> list[str]:
 def _last_review(record: Record, file: SignOff, pull: Pull) -> Review | None:
     """Give the person's last review that decides (a comment does not)."""
     person = record.library.people.get(file.person)
-    ids = person.github_ids if person else ()
-    deciding = [
-        review
-        for review in pull.reviews
-        if review.user_id in ids and review.state != "COMMENTED"
-    ]
-    return max(deciding, key=lambda review: (review.submitted, review.id), default=None)
+    return pull.deciding_review(person.github_ids if person else ())
 
 
 def _codeowner_faults(record: Record, file: SignOff, arrival: Arrival) -> list[str]:

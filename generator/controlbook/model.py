@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .timeline import Instant, Interval
 
@@ -480,6 +480,15 @@ class Pull:
     ruleset_sha256: str
     rule_suite: str
     """pass | bypass | fail, GitHub's result for the push that merged it."""
+
+    def deciding_review(self, github_ids: Collection[str]) -> Review | None:
+        """Give the last review by these ids that decides (a comment does not)."""
+        deciding = [
+            review
+            for review in self.reviews
+            if review.user_id in github_ids and review.state != "COMMENTED"
+        ]
+        return max(deciding, key=lambda r: (r.submitted, r.id), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
