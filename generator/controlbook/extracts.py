@@ -166,8 +166,7 @@ def _in_scope(record: bytes, assessment: Assessment) -> bool:
     accounts = {number for _, number in assessment.accounts}
     return (
         tree.get("account", next(iter(accounts), "")) in accounts
-        and tree.get("region", next(iter(assessment.regions), ""))
-        in assessment.regions
+        and tree.get("region", next(iter(assessment.regions), "")) in assessment.regions
     )
 
 

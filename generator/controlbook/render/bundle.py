@@ -91,7 +91,7 @@ def publish(
     )
 
 
-def write_bundle(  # noqa: PLR0913 - a bundle is made of this much
+def write_bundle(
     publication: Publication,
     report: Report,
     *,

@@ -19,7 +19,8 @@ _TEXT = """# {title}
 
 {entity} · {framework} · period {start} to {end} (UTC, the end not included)
 {demo}
-Release `{release}` of assessment `{assessment}` at commit `{commit}`.
+Release `{release}` of assessment `{assessment}`
+at commit `{commit}`.
 Facts root: `{root}`
 
 Management's evidence and the named internal assessors' sign-off. Not an auditor's
@@ -52,7 +53,7 @@ something needed for the check is not there. Each names what it did *not* check.
 | `ledger/` | one manifest per collection run: what was asked, of whom, what came back |
 | `sources/` | controls, framework, scope, annotations, sign-offs at the commit |
 | `sources.json` | the same, parsed, for `verify.py` |
-| `packs/` | records behind the report; `#…` stands for one that is out of scope |
+| `packs/` | records behind the report; `#…` is one out of scope |
 
 ## What no check here can show
 That AWS Config's verdict is true; that nothing was left out at collection; that a
