@@ -115,7 +115,7 @@ def _delegated(delegation: Delegation, role: str, giver: str, record: SignOff) -
     )
 
 
-def _record(  # noqa: PLR0913, PLR0917 - where the record stands, and what is around it
+def _record(
     fields: Fields,
     sha256: str,
     role: str,
