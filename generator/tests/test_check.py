@@ -163,7 +163,15 @@ def test_one_annotation_covers_several_ids_without_times() -> None:
     both = f'{DEV}", "{OPEN}'
     assert found({PATH: annotation(covers=both)}, facts) == []
     told = found({PATH: annotation(covers=both, times=TIMES)}, facts)
-    assert "leave both out" in told[0]
+    assert "but the ledger says 2028-02-14T03:12:00Z and 2028-02-14T03:17:" in told[0]
+    assert "leave it out, the ids differ" in told[1]
+
+
+def test_several_ids_may_share_their_start_only() -> None:
+    facts = findings(deviation(DEV, START, END), deviation(OPEN, START, None))
+    both = f'{DEV}", "{OPEN}'
+    start = TIMES.partition("\n")[0] + "\n"
+    assert found({PATH: annotation(covers=both, times=start)}, facts) == []
 
 
 def test_text_that_explains_nothing_is_told_with_its_line() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from controlbook.library import (
     sources_document,
 )
 from controlbook.model import ConfigRule
+from controlbook.signoff import record_bytes
 from controlbook.timeline import Interval, instant
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +114,15 @@ def test_what_people_wrote_arrives_in_the_model() -> None:
     ]
     assert library.signoffs[1].conclusion == "satisfied"
     assert [name for name, _ in library.signoffs[0].subject] == list(SUBJECT)
+
+
+def test_a_record_that_the_command_writes_comes_back_as_it_was() -> None:
+    for record in read(SMALL).signoffs:
+        data = record_bytes(record)
+        again = read({**SMALL, record.path: data})
+        found = next(one for one in again.signoffs if one.path == record.path)
+        assert replace(found, sha256=record.sha256) == record
+        assert record_bytes(found) == data
 
 
 def test_numbers_are_text_in_natural_order() -> None:
