@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from controlbook.library import (
 from controlbook.model import ConfigRule
 from controlbook.signoff import record_bytes
 from controlbook.timeline import Interval, instant
+from controlbook.yamltext import bad_characters
 
 ROOT = Path(__file__).parents[2]
 
@@ -200,11 +202,15 @@ def test_broken_yaml_says_where() -> None:
     assert f"{CONTROL_AT}:2: broken YAML" in found
 
 
+@pytest.mark.threat("T72")
 def test_duplicate_keys_name_both_lines() -> None:
     found = problems(edited(CONTROL_AT, 'owner: "net"', 'title: "Again"\nowner: "net"'))
     assert f"{CONTROL_AT}:5: the key 'title' stands twice, first in line 2" in found
+    nested = problems(edited(ASSESSMENT_AT, "end:", 'start: "x", end:'))
+    assert "the key 'start' stands twice, first in line 3" in nested
 
 
+@pytest.mark.threat("T74")
 def test_anchors_and_aliases_are_refused() -> None:
     anchor = problems(edited(CONTROL_AT, 'title: "', 'title: &t "'))
     assert f"{CONTROL_AT}:2: YAML here has no place for an anchor" in anchor
@@ -212,6 +218,7 @@ def test_anchors_and_aliases_are_refused() -> None:
     assert f"{CONTROL_AT}:5: YAML here has no place for an alias" in alias
 
 
+@pytest.mark.threat("T75")
 def test_an_unquoted_number_as_id_is_refused_and_never_shortened() -> None:
     found = problems(edited(FRAMEWORK_AT, '"3.10":', "3.10:"))
     assert found == (
@@ -517,6 +524,7 @@ def test_a_rule_broken_in_a_file_is_told_with_its_line(
     assert f"{path}:" in found
 
 
+@pytest.mark.threat("T65")
 @pytest.mark.parametrize(
     ("path", "says"),
     [
@@ -566,6 +574,7 @@ delegations:
 retention"""
 
 
+@pytest.mark.threat("T64")
 @pytest.mark.parametrize(
     ("old", "new", "fine"),
     [
@@ -603,6 +612,17 @@ def test_a_missing_people_file_is_told_once() -> None:
 def test_governed_paths(prefix: str) -> None:
     assert governed(f"{prefix}x") is prefix.endswith("/")
     assert governed(prefix) is True
+
+
+@pytest.mark.threat("T65")
+@given(st.text(max_size=8))
+def test_text_that_cannot_be_seen_never_reaches_the_model(text: str) -> None:
+    files = edited(CONTROL_AT, "Stored data", f"Stored {text} data")
+    library, found = load(files)
+    hidden = bad_characters(text) or not unicodedata.is_normalized("NFC", text)
+    assert found or not hidden
+    title = library.controls["stored-encrypted"].title if not found else ""
+    assert not bad_characters(title)
 
 
 @given(st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=4), unique_by=tuple))
