@@ -164,6 +164,9 @@ class Framework:
     retired: str = ""
     """Date on which its owner retired it, `YYYY-MM-DD`, or empty."""
     url: str = ""
+    license: str = ""
+    """Of the official text, where its owner's terms have to be told."""
+    license_url: str = ""
     path: str = ""
 
 
