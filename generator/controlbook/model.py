@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .timeline import Instant, Interval
 
@@ -484,6 +484,15 @@ class Pull:
     rule_suite: str
     """pass | bypass | fail, GitHub's result for the push that merged it."""
 
+    def deciding_review(self, github_ids: Collection[str]) -> Review | None:
+        """Give the last review by these ids that decides (a comment does not)."""
+        deciding = [
+            review
+            for review in self.reviews
+            if review.user_id in github_ids and review.state != "COMMENTED"
+        ]
+        return max(deciding, key=lambda r: (r.submitted, r.id), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -685,6 +694,14 @@ class ControlFindings:
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all its deviations and gaps, which people explain and acknowledge."""
+        return (
+            *(item.id for item in self.deviations),
+            *(item.id for item in self.gaps),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementFindings:
@@ -694,6 +711,14 @@ class RequirementFindings:
     controls: tuple[str, ...]
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all its deviations and gaps, which people explain and acknowledge."""
+        return (
+            *(item.id for item in self.deviations),
+            *(item.id for item in self.gaps),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
