@@ -206,6 +206,13 @@ class Repository:
         seconds = self._text("log", "-1", "--format=%ct", self.resolve(rev), "--")
         return Instant(int(seconds) * SECOND)
 
+    def began(self, rev: str) -> Instant:
+        """Give the committer's time of the first commit: a claim."""
+        times = self._text(
+            "log", "--max-parents=0", "--format=%ct", self.resolve(rev), "--"
+        )
+        return Instant(min(int(seconds) for seconds in times.split()) * SECOND)
+
     def files_at(self, rev: str, prefixes: Sequence[str] = ()) -> dict[str, bytes]:
         """Give the committed files below `prefixes` (all, where there are none).
 
@@ -363,7 +370,7 @@ class Repository:
         name = self.git("hash-object", "-w", "--no-filters", "--stdin", stdin=body)
         return name.decode().strip()
 
-    def commit_tree(  # noqa: PLR0913 - a commit has this many facts
+    def commit_tree(
         self,
         tree: str,
         parents: Sequence[str],
@@ -414,6 +421,19 @@ class Repository:
     def tag_object(self, name: str) -> bytes:
         """Give the raw bytes of an annotated tag."""
         return self.git("cat-file", "tag", f"refs/tags/{name}")
+
+    def configured_author(self) -> Author:
+        """Name the person whom Git's settings name: a claim, never an identity."""
+        try:
+            name = self._text("config", "--get", "user.name")
+            return name, self._text("config", "--get", "user.email")
+        except GitFailedError as error:
+            message = "Git does not know who you are"
+            raise ControlbookError(
+                message,
+                place=str(self.root),
+                advice="run `git config user.name …` and `git config user.email …`",
+            ) from error
 
     # --- remotes ---
 
