@@ -190,6 +190,10 @@ class Repository:
         """Give every local branch with the commit it stands at."""
         return self._refs("refs/heads/")
 
+    def tags(self) -> tuple[str, ...]:
+        """Name every tag, sorted."""
+        return tuple(self._refs("refs/tags/"))
+
     def tags_at(self, rev: str) -> tuple[str, ...]:
         """Name the tags that stand at a commit, sorted."""
         return tuple(self._refs("refs/tags/", f"--points-at={self.resolve(rev)}"))
@@ -422,18 +426,29 @@ class Repository:
         """Give the raw bytes of an annotated tag."""
         return self.git("cat-file", "tag", f"refs/tags/{name}")
 
+    # --- who commits here ---
+
     def configured_author(self) -> Author:
-        """Name the person whom Git's settings name: a claim, never an identity."""
+        """Name who commits on this machine, as Git is configured (user.name, .email).
+
+        Raises ControlbookError where it is not: a commit needs an author.
+        """
         try:
             name = self._text("config", "--get", "user.name")
-            return name, self._text("config", "--get", "user.email")
+            mail = self._text("config", "--get", "user.email")
         except GitFailedError as error:
-            message = "Git does not know who you are"
+            message = "Git does not know who commits here"
             raise ControlbookError(
                 message,
                 place=str(self.root),
-                advice="run `git config user.name …` and `git config user.email …`",
+                advice="set user.name and user.email with `git config`",
             ) from error
+        return name, mail
+
+    def configure(self, name: str, mail: str) -> None:
+        """Say who commits in this repository."""
+        self.git("config", "user.name", name)
+        self.git("config", "user.email", mail)
 
     # --- remotes ---
 
