@@ -497,20 +497,36 @@ class Repository:
     def update(self, remote: str, branch: str) -> None:
         """Bring what is on the remote's branch under our own commits, if any."""
         self.fetch(remote, f"refs/heads/{branch}")
+        theirs, ours = self.resolve("FETCH_HEAD"), self.head()
+        parted = self._text("merge-base", ours, theirs)
+        if parted == ours:
+            self.git("merge", "--quiet", "--ff-only", theirs)
+        elif parted != theirs:
+            self._rebase(theirs, f"{remote}/{branch}")
+
+    def _rebase(self, onto: str, name: str) -> None:
+        if self.git("status", "--porcelain", "--untracked-files=no"):
+            message = f"{name} moved on, and the work tree has changes"
+            raise ControlbookError(
+                message,
+                place=str(self.root),
+                advice="commit or stash them first",
+                code=Exit.UNAVAILABLE,
+            )
         last = self._text("log", "-1", "--format=%cn%n%ce%n%ct", "HEAD", "--")
-        name, mail, seconds = last.splitlines()
+        by, mail, seconds = last.splitlines()
         try:
             self.git(
                 "rebase",
                 "--quiet",
                 "--no-gpg-sign",
                 "--committer-date-is-author-date",
-                "FETCH_HEAD",
-                environment=identity(Instant(int(seconds) * SECOND), (name, mail)),
+                onto,
+                environment=identity(Instant(int(seconds) * SECOND), (by, mail)),
             )
         except GitFailedError as error:
             self.git("rebase", "--abort")
-            message = f"{remote}/{branch} and this branch changed the same files"
+            message = f"{name} and this branch changed the same files"
             raise ControlbookError(
                 message,
                 place=str(self.root),

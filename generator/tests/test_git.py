@@ -336,6 +336,11 @@ def test_commit_files_touches_neither_work_tree_nor_index(
     assert repository.files_at(commit)["controls/a.yml"] == b'id: "a"\n'
 
 
+def test_began_is_the_first_commits_time(repository: Repository) -> None:
+    repository.write_and_commit({"x": b"1"}, "Later", at=day(1), author=BOT)
+    assert repository.began("HEAD") == START
+
+
 def test_set_branch_refuses_when_it_moved(repository: Repository) -> None:
     head = repository.head()
     one = repository.commit_files({"x": b"1"}, "1", base=head, at=day(1), author=PERSON)
@@ -425,6 +430,37 @@ def test_the_same_path_with_other_bytes_is_a_conflict_not_a_fork(
     assert caught.value.code == Exit.UNAVAILABLE
     assert repository.head() == mine
     assert not repository.dirty()
+
+
+def test_update_takes_over_what_was_merged_beside_an_edit(
+    repository: Repository, remote: Repository, tmp_path: Path
+) -> None:
+    other = Repository.clone(str(remote.root), tmp_path / "other")
+    newest = other.write_and_commit({"x": b"1"}, "Other", at=day(1), author=BOT)
+    other.push("origin", "main")
+    (repository.root / "controls" / "a.yml").write_text("being edited")
+    repository.update("origin", "main")
+    repository.update("origin", "main")
+    assert repository.head() == newest
+    assert (repository.root / "controls" / "a.yml").read_text() == "being edited"
+    repository.git("checkout", "--", "controls/a.yml")
+    mine = repository.write_and_commit({"y": b"1"}, "Mine", at=day(2), author=BOT)
+    repository.update("origin", "main")
+    assert repository.head() == mine
+
+
+def test_update_does_not_rebase_over_an_edit(
+    repository: Repository, remote: Repository, tmp_path: Path
+) -> None:
+    other = Repository.clone(str(remote.root), tmp_path / "other")
+    other.write_and_commit({"x": b"1"}, "Other", at=day(1), author=BOT)
+    other.push("origin", "main")
+    mine = repository.write_and_commit({"y": b"1"}, "Mine", at=day(1), author=BOT)
+    (repository.root / "controls" / "a.yml").write_text("being edited")
+    with pytest.raises(ControlbookError, match="work tree has changes") as caught:
+        repository.update("origin", "main")
+    assert caught.value.code == Exit.UNAVAILABLE
+    assert repository.head() == mine
 
 
 def test_an_unreachable_remote_is_unavailable(

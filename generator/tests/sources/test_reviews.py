@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from github_world import BEGAN, SIGNOFF, START, World, world
 
+from controlbook.collect import Collector
 from controlbook.digest import parse_canonical
 from controlbook.forge import Answer
 from controlbook.forge.reading import answer_line, read_answer, read_pulls
+from controlbook.ledger import read_ledger
+from controlbook.model import Library, Settings
 from controlbook.sources import Past, Reading, Scope
 from controlbook.sources.reviews import Reviews
 from controlbook.timeline import DAY, HOUR, SECOND, Instant, Interval
+from controlbook.vault.directory import DirectoryVault
 from controlbook.vault.packs import unpack
 
 if TYPE_CHECKING:
@@ -186,6 +190,35 @@ def test_a_merge_falls_into_exactly_one_window(github: World) -> None:
         )
     )
     assert (len(before.pulls), len(after.pulls)) == (0, 1)
+
+
+def test_collected_runs_tile_and_hold_the_pulls(github: World, tmp_path: Path) -> None:
+    vault = DirectoryVault(tmp_path / "vault")
+    files: dict[str, bytes] = {}
+    collector = Collector(
+        library=Library(settings=Settings(ledger="5b0c6f0e")),
+        vault=vault,
+        clock=github.clock.now,
+        commit=lambda written, _: files.update(written),
+        about=(("name", "controlbook"), ("version", "0")),
+    )
+    source = Reviews(github.forge("novak"), BEGAN)
+    for branch in ("one", "two"):
+        github.merged(branch, {f"controls/{branch}.yml": b"1"}, "moreau")
+        github.later(HOUR)
+        collector.collect(source, files)
+    assert sorted(files) == [f"evidence/reviews/00000{n}.json" for n in (1, 2)]
+    ledger = read_ledger(files)
+    first, second = ledger.runs["reviews"]
+    assert (first.window.start, first.window.end) == (BEGAN, second.window.start)
+    assert [pull.paths for pull in ledger.pulls] == [
+        ("controls/one.yml",),
+        ("controls/two.yml",),
+    ]
+    (stored,) = second.objects
+    lines = unpack(vault.get(stored.key, stored.version_id), stored)
+    pulls, _ = read_pulls(read_answer(line) for line in lines)
+    assert pulls == second.pulls
 
 
 def test_an_answer_keeps_its_bytes() -> None:
