@@ -25,7 +25,6 @@ from controlbook.signoff import (
     record_bytes,
 )
 from controlbook.timeline import Instant, instant
-from controlbook.yamlwriter import literal, quoted
 
 LINDQVIST = Person(
     id="m-lindqvist", name="M. Lindqvist", login="m-lindqvist", github_ids=("4100202",)
@@ -135,22 +134,6 @@ def test_our_own_reader_reads_what_we_write(statement: str) -> None:
     tree = yamltext.plain(text.node)
     assert isinstance(tree, dict)
     assert tree["statement"] == file.statement
-
-
-@given(words)
-def test_quoted_text_reads_back(text: str) -> None:
-    read = YAML(typ="safe", pure=True).load(f"key: {quoted(text)}\n")["key"]
-    assert quoted(read) == quoted(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["  indented\nfirst", "a\n\n\n b\n\n", "- no list", "# no comment", "\n\n"]
-)
-def test_a_literal_block_reads_back(text: str) -> None:
-    written = f"key: {literal(text)}\nnext: x\n"
-    read = YAML(typ="safe", pure=True).load(written)
-    assert f"key: {literal(read['key'])}\nnext: x\n" == written
-    assert read["next"] == "x"
 
 
 @pytest.mark.parametrize("char", ["\u202e", "\u200b", "\x1b", "\ufeff", "\r", "\u2028"])
