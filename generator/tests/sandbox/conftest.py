@@ -31,14 +31,18 @@ def client_of(session: boto3.Session) -> Iterator[Callable[..., Client]]:
     made: list[Client] = []
 
     def make(
-        sandbox: Sandbox, service: str, account: str = "", **settings: Any
+        sandbox: Sandbox,
+        service: str,
+        account: str = "",
+        region: str = "",
+        **settings: object,
     ) -> Client:
         client = session.client(
             service,
             endpoint_url=sandbox.url,
-            region_name=settings.pop("region", sandbox.world.home_region),
+            region_name=region or sandbox.world.home_region,
             aws_access_key_id=access_key(account or sandbox.world.home),
-            aws_secret_access_key="sandbox",
+            aws_secret_access_key="sandbox",  # noqa: S106 - no secret
             config=Config(**settings),
         )
         made.append(client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,9 +13,6 @@ from controlbook.sandbox.example import DEPLOYED, REGION, resource
 from controlbook.sandbox.server import Sandbox
 from controlbook.sandbox.world import NON_COMPLIANT, Account, Rule, Verdict, World
 from controlbook.timeline import Instant, from_datetime, instant, iso
-
-if TYPE_CHECKING:
-    from .conftest import Client
 
 FIRST, SECOND = "000000000001", "000000000002"
 ORG = {"ConfigurationAggregatorName": "org"}
@@ -30,6 +27,7 @@ QUERY = (
 )
 
 ClientOf = Callable[..., Any]
+Client = Any  # boto3 makes its clients' classes at run time
 
 
 def crowded(count: int) -> World:
@@ -60,7 +58,7 @@ def crowded(count: int) -> World:
     )  # fmt: skip
 
 
-def rows(config: Client, **more: Any) -> list[dict[str, Any]]:
+def rows(config: Client, **more: object) -> list[dict[str, Any]]:
     pages = config.get_paginator("describe_aggregate_compliance_by_config_rules")
     return [
         row
@@ -141,7 +139,7 @@ def test_empty_page_may_carry_a_token(client_of: ClientOf) -> None:
     ("count", "capped", "exceeded"), [(25, 25, False), (26, 25, True)]
 )
 def test_contributors_are_counted_up_to_a_cap(
-    client_of: ClientOf, count: int, capped: int, exceeded: bool
+    client_of: ClientOf, count: int, capped: int, exceeded: object
 ) -> None:
     with Sandbox(crowded(count)) as sandbox:
         (row,) = rows(client_of(sandbox, "config"))
@@ -211,7 +209,7 @@ def test_details_have_the_fields_of_recorded_ones(
     assert set(recorded_one["EvaluationResultQualifier"]) == qualifier
 
 
-def select(config: Client, expression: str, **more: Any) -> list[dict[str, Any]]:
+def select(config: Client, expression: str, **more: object) -> list[dict[str, Any]]:
     pages = config.get_paginator("select_aggregate_resource_config")
     return [
         json.loads(row)

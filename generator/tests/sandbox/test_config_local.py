@@ -18,9 +18,10 @@ from controlbook.timeline import from_datetime, instant, iso
 
 FIRST, S3 = "000000000001", "s3-bucket-server-side-encryption-enabled"
 ClientOf = Callable[..., Any]
+Client = Any  # boto3 makes its clients' classes at run time
 
 
-def rules(config: Any, **more: Any) -> dict[str, dict[str, Any]]:
+def rules(config: Client, **more: object) -> dict[str, dict[str, Any]]:
     pages = config.get_paginator("describe_config_rules").paginate(**more)
     return {row["ConfigRuleName"]: row for page in pages for row in page["ConfigRules"]}
 

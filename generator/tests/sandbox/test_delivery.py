@@ -5,7 +5,7 @@ import gzip
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +19,10 @@ from controlbook.sandbox.example import example
 from controlbook.sandbox.recording import Recording
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import DeliveryDelay, Trouble
-from controlbook.sandbox.world import World
 from controlbook.timeline import DAY, HOUR, MINUTE, Instant, instant, iso
+
+if TYPE_CHECKING:
+    from controlbook.sandbox.world import World
 
 FIRST, SECOND, REGION = "000000000001", "000000000002", "eu-west-1"
 PLACE = (FIRST, REGION)
@@ -28,7 +30,7 @@ BETA_DAY = f"AWSLogs/{FIRST}/Config/{REGION}/2028/1/1/"
 SAMPLES = Path(__file__).parents[3].parent / "shared" / "samples" / "config"
 
 
-def bucket(world: World, **trouble: Any) -> DeliveryBucket:
+def bucket(world: World, **trouble: object) -> DeliveryBucket:
     return DeliveryBucket(Recording(world), Trouble(**trouble))
 
 
@@ -39,8 +41,10 @@ def keys(store: DeliveryBucket, prefix: str, now: str) -> list[str]:
 def test_folders_are_not_zero_padded_and_keys_hold_colons() -> None:
     found = keys(bucket(tiny()), BETA_DAY, "2028-01-02T00:00:00Z")
     assert found == [
-        f"{BETA_DAY}ConfigHistory/{FIRST}_Config_{REGION}_ConfigHistory_"
-        "AWS::Config::ResourceCompliance_20280101T100000Z_20280101T100500Z_1.json.gz"
+        (
+            f"{BETA_DAY}ConfigHistory/{FIRST}_Config_{REGION}_ConfigHistory_"
+            "AWS::Config::ResourceCompliance_20280101T100000Z_20280101T100500Z_1.json.gz"
+        )
     ]
 
 

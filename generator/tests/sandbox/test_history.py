@@ -2,26 +2,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controlbook.sandbox.server import Sandbox
 from controlbook.timeline import from_datetime, instant, iso, to_datetime
+
+if TYPE_CHECKING:
+    from controlbook.sandbox.server import Sandbox
 
 FIRST, SECOND = "000000000001", "000000000002"
 COMPLIANCE = "AWS::Config::ResourceCompliance"
 BETA = "AWS::S3::Bucket/beta"
 ClientOf = Callable[..., Any]
+Client = Any  # boto3 makes its clients' classes at run time
 
 
 @pytest.fixture
-def config(small: Sandbox, client_of: ClientOf) -> Any:
+def config(small: Sandbox, client_of: ClientOf) -> Client:
     small.set_clock(instant("2028-02-01T06:00:00Z"))
     return client_of(small, "config")
 
 
-def pages(config: Any, **more: Any) -> list[list[str]]:
+def pages(config: Client, **more: object) -> list[list[str]]:
     asked = {"resourceType": COMPLIANCE, "resourceId": BETA, **more}
     for name in ("earlierTime", "laterTime"):
         if name in asked:
@@ -40,35 +43,35 @@ def pages(config: Any, **more: Any) -> list[list[str]]:
         asked["nextToken"] = reply["nextToken"]
 
 
-def flat(config: Any, **more: Any) -> list[str]:
+def flat(config: Client, **more: object) -> list[str]:
     return [at for page in pages(config, **more) for at in page]
 
 
 ALL = ["2027-06-01T09:03:00Z", "2028-01-01T10:00:00Z", "2028-01-01T10:05:00Z"]
 
 
-def test_history_reads_backwards_unless_asked(config: Any) -> None:
+def test_history_reads_backwards_unless_asked(config: Client) -> None:
     assert flat(config) == ALL[::-1]
     assert flat(config, chronologicalOrder="Forward") == ALL
 
 
-def test_a_call_spans_seven_days_and_may_be_empty(config: Any) -> None:
+def test_a_call_spans_seven_days_and_may_be_empty(config: Client) -> None:
     found = pages(config, earlierTime="2027-12-25T00:00:00Z")
     assert [len(page) for page in found] == [0, 0, 0, 0, 2, 0]
 
 
-def test_limit_cuts_a_span(config: Any) -> None:
+def test_limit_cuts_a_span(config: Client) -> None:
     found = pages(config, earlierTime="2028-01-01T00:00:00Z", limit=1)
     assert [page for page in found if page] == [[ALL[2]], [ALL[1]]]
 
 
-def test_both_times_are_inclusive(config: Any) -> None:
+def test_both_times_are_inclusive(config: Client) -> None:
     between = {"earlierTime": ALL[1], "laterTime": ALL[2]}
     for order in ("Forward", "Reverse"):
         assert sorted(flat(config, chronologicalOrder=order, **between)) == ALL[1:]
 
 
-def test_state_in_force_before_a_period_is_found(config: Any) -> None:
+def test_state_in_force_before_a_period_is_found(config: Client) -> None:
     asked = {"laterTime": "2028-01-01T00:00:00Z", "limit": 1}
     found = pages(config, **asked)
     assert found[-1] == [ALL[0]]
@@ -76,14 +79,14 @@ def test_state_in_force_before_a_period_is_found(config: Any) -> None:
     assert len(found) > 20
 
 
-def test_history_ends_at_the_clock(small: Sandbox, config: Any) -> None:
+def test_history_ends_at_the_clock(small: Sandbox, config: Client) -> None:
     small.set_clock(instant("2028-01-01T10:02:00Z"))
     assert flat(config) == [ALL[1], ALL[0]]
     assert flat(config, laterTime="2029-01-01T00:00:00Z") == [ALL[1], ALL[0]]
 
 
 def test_deleted_resource_keeps_its_history(
-    small: Sandbox, config: Any, client_of: ClientOf
+    small: Sandbox, config: Client, client_of: ClientOf
 ) -> None:
     del config
     reply = client_of(small, "config", SECOND).get_resource_config_history(
@@ -99,7 +102,7 @@ def test_deleted_resource_keeps_its_history(
 
 
 def test_resource_itself_has_a_history_too(
-    small: Sandbox, config: Any, client_of: ClientOf
+    small: Sandbox, config: Client, client_of: ClientOf
 ) -> None:
     del config
     reply = client_of(small, "config", SECOND).get_resource_config_history(
@@ -132,7 +135,7 @@ def test_resource_without_items_is_not_discovered(
         config.get_resource_config_history(resourceType=kind, resourceId=name)
 
 
-def test_backward_range_is_refused(config: Any) -> None:
+def test_backward_range_is_refused(config: Client) -> None:
     with pytest.raises(config.exceptions.InvalidTimeRangeException):
         pages(
             config,
@@ -141,7 +144,7 @@ def test_backward_range_is_refused(config: Any) -> None:
         )
 
 
-def test_token_of_another_resource_is_refused(config: Any) -> None:
+def test_token_of_another_resource_is_refused(config: Client) -> None:
     reply = config.get_resource_config_history(
         resourceType=COMPLIANCE, resourceId=BETA, limit=1
     )

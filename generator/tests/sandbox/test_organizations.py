@@ -14,9 +14,10 @@ from controlbook.timeline import instant
 
 FIRST, SECOND = "000000000001", "000000000002"
 ClientOf = Callable[..., Any]
+Client = Any  # boto3 makes its clients' classes at run time
 
 
-def listed(organizations: Any, **more: Any) -> list[str]:
+def listed(organizations: Client, **more: object) -> list[str]:
     pages = organizations.get_paginator("list_accounts").paginate(**more)
     return [account["Id"] for page in pages for account in page["Accounts"]]
 

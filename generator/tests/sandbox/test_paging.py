@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from controlbook.sandbox.trouble import Trouble
 WHERE = st.lists(st.sampled_from(["first", "middle", "last"]), unique=True)
 
 
-def walk(pager: Pager, rows: list[int], size: int, **params: Any) -> list[list[int]]:
+def walk(pager: Pager, rows: list[int], size: int, **params: object) -> list[list[int]]:
     pages = []
     token: dict[str, str] = {}
     while True:

@@ -18,15 +18,16 @@ from controlbook.sandbox.protocol import (
 )
 from controlbook.timeline import Instant
 
+Wire = Any  # JSON as the model shapes it
 CALLER = Caller(account="1", region="eu-west-1", now=Instant(0), access_key="x")
 RULES = "DescribeAggregateComplianceByConfigRules"
 
 
-def answering(reply: Any, operation: str = RULES) -> Service:
+def answering(reply: Wire, operation: str = RULES) -> Service:
     return Service("config", {operation: lambda _caller, _params: reply})
 
 
-def ask(service: Service, operation: str = RULES, **params: Any) -> Any:
+def ask(service: Service, operation: str = RULES, **params: object) -> Wire:
     stock = {"ConfigurationAggregatorName": "org"} if operation == RULES else {}
     body = json.dumps({**stock, **params}).encode()
     return json.loads(service.json(CALLER, operation, body))
@@ -105,14 +106,14 @@ def test_body_that_is_no_object_is_refused(body: bytes) -> None:
         ),
     ],
 )
-def test_reply_of_ours_that_breaks_the_model_is_a_loud_500(reply: Any) -> None:
+def test_reply_of_ours_that_breaks_the_model_is_a_loud_500(reply: Wire) -> None:
     with pytest.raises(ServiceError) as caught:
         ask(answering(reply))
     assert (caught.value.code, caught.value.status) == ("InternalFailure", 500)
 
 
 def test_error_that_the_model_does_not_name_is_a_loud_500() -> None:
-    def handler(_caller: Caller, _params: Any) -> Any:
+    def handler(_caller: Caller, _params: Wire) -> Wire:
         raise ServiceError(code="NoSuchBucketException", message="made up")
 
     with pytest.raises(ServiceError) as caught:

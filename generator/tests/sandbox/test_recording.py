@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from controlbook.sandbox.recording import DELETED, DISCOVERED, OK, Record, Recording
 from controlbook.sandbox.tiny import tiny
@@ -14,9 +15,13 @@ from controlbook.sandbox.world import (
     Resource,
     RuleFailure,
     Verdict,
-    World,
 )
 from controlbook.timeline import instant, iso
+
+if TYPE_CHECKING:
+    from controlbook.sandbox.world import (
+        World,
+    )
 
 FIRST, SECOND, REGION = "000000000001", "000000000002", "eu-west-1"
 S3, RDS = "s3-bucket-server-side-encryption-enabled", "rds-storage-encrypted"

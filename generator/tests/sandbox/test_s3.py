@@ -4,27 +4,30 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from controlbook.sandbox.server import Sandbox
 from controlbook.timeline import from_datetime, instant
+
+if TYPE_CHECKING:
+    from controlbook.sandbox.server import Sandbox
 
 FIRST = "000000000001"
 BUCKET = "config-delivery-000000000001"
 DAY = f"AWSLogs/{FIRST}/Config/eu-west-1/2028/1/1/"
 ClientOf = Callable[..., Any]
+Client = Any  # boto3 makes its clients' classes at run time
 
 
 @pytest.fixture
-def s3(small: Sandbox, client_of: ClientOf) -> Any:
+def s3(small: Sandbox, client_of: ClientOf) -> Client:
     small.set_clock(instant("2028-01-02T06:00:00Z"))
     return client_of(small, "s3")
 
 
-def test_delivered_file_is_listed_and_read(s3: Any) -> None:
+def test_delivered_file_is_listed_and_read(s3: Client) -> None:
     (row,) = s3.list_objects_v2(Bucket=BUCKET, Prefix=DAY)["Contents"]
     assert "AWS::Config::ResourceCompliance" in row["Key"]
     found = s3.get_object(Bucket=BUCKET, Key=row["Key"])
@@ -37,7 +40,7 @@ def test_delivered_file_is_listed_and_read(s3: Any) -> None:
     assert from_datetime(head["LastModified"]) == from_datetime(row["LastModified"])
 
 
-def test_file_is_invisible_before_its_delivery(small: Sandbox, s3: Any) -> None:
+def test_file_is_invisible_before_its_delivery(small: Sandbox, s3: Client) -> None:
     (row,) = s3.list_objects_v2(Bucket=BUCKET, Prefix=DAY)["Contents"]
     small.set_clock(instant("2028-01-01T12:00:00Z"))
     assert s3.list_objects_v2(Bucket=BUCKET, Prefix=DAY)["KeyCount"] == 0
@@ -47,8 +50,8 @@ def test_file_is_invisible_before_its_delivery(small: Sandbox, s3: Any) -> None:
         s3.head_object(Bucket=BUCKET, Key=row["Key"])
 
 
-def test_listing_pages_over_every_key_once(s3: Any) -> None:
-    def keys(**more: Any) -> list[str]:
+def test_listing_pages_over_every_key_once(s3: Client) -> None:
+    def keys(**more: object) -> list[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, **more)
         return [row["Key"] for page in pages for row in page.get("Contents", [])]
 
@@ -59,8 +62,8 @@ def test_listing_pages_over_every_key_once(s3: Any) -> None:
     assert keys(StartAfter=everything[2]) == everything[3:]
 
 
-def test_delimiter_gives_folders(s3: Any) -> None:
-    def folders(**more: Any) -> list[str]:
+def test_delimiter_gives_folders(s3: Client) -> None:
+    def folders(**more: object) -> list[str]:
         asked = {"Bucket": BUCKET, "Prefix": "AWSLogs/", "Delimiter": "/", **more}
         pages = s3.get_paginator("list_objects_v2").paginate(**asked)
         found = [row for page in pages for row in page.get("CommonPrefixes", [])]
@@ -71,7 +74,7 @@ def test_delimiter_gives_folders(s3: Any) -> None:
     assert folders(PaginationConfig={"PageSize": 1}) == both
 
 
-def test_nobody_writes_the_delivery_bucket(s3: Any) -> None:
+def test_nobody_writes_the_delivery_bucket(s3: Client) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.put_object(Bucket=BUCKET, Key="x", Body=b"x")
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -112,19 +115,19 @@ def test_nobody_writes_the_delivery_bucket(s3: Any) -> None:
     ],
 )
 def test_what_would_be_answered_wrongly_is_refused_loudly(
-    s3: Any, ask: Callable[[Any], Any]
+    s3: Client, ask: Callable[[Any], Any]
 ) -> None:
     with pytest.raises(ClientError, match="NotImplemented"):
         ask(s3)
 
 
-def test_bucket_exists_in_its_region(s3: Any) -> None:
+def test_bucket_exists_in_its_region(s3: Client) -> None:
     assert s3.head_bucket(Bucket=BUCKET)["BucketRegion"] == "eu-west-1"
     found = s3.get_bucket_location(Bucket=BUCKET)
     assert found["LocationConstraint"] == "eu-west-1"
 
 
-def test_other_buckets_are_kept_by_moto(s3: Any) -> None:
+def test_other_buckets_are_kept_by_moto(s3: Client) -> None:
     pytest.importorskip("moto.moto_server.werkzeug_app")
     where = {"LocationConstraint": "eu-west-1"}
     s3.create_bucket(Bucket="other", CreateBucketConfiguration=where)

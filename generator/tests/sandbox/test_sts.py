@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -13,6 +12,9 @@ from controlbook.sandbox.sts import access_key, account_of
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import Trouble
 from controlbook.timeline import HOUR, from_datetime, instant
+
+if TYPE_CHECKING:
+    import boto3
 
 FIRST, SECOND = "000000000001", "000000000002"
 ROLE = f"arn:aws:iam::{SECOND}:role/ops/controlbook-reader"
