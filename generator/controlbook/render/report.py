@@ -38,6 +38,16 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file that the build puts beside the site, for its readers to take."""
+
+    label: str
+    path: str
+    """Relative to the folder that holds `site/`, e.g. `PCI-2028-Q1.pdf`."""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One assessment at one commit, with everything that its pages may say."""
 
@@ -60,6 +70,7 @@ class Report:
     generator: str
     """`controlbook <version>`"""
     toolchain: Mapping[str, str] = field(default_factory=dict)
+    downloads: tuple[Download, ...] = ()
 
     @property
     def draft(self) -> bool:
