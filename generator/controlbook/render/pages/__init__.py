@@ -59,13 +59,13 @@ def _made(book: Book, views: tuple[View, ...]) -> Iterator[Page]:
 def navigation(book: Book, own: tuple[Page, ...] = ()) -> list[object]:
     """Give the navigation tree for `mkdocs.yml`."""
     views = tuple(View(report=report) for report in book.reports)
-    tree: list[object] = [write.HOME]
+    tree: list[object] = [{"Home": write.HOME}]
     for view in views:
         title = view.report.assessment.title or view.id
         tree.append(
             {
                 str(safe.text(title)): [
-                    write.landing(view.id),
+                    {"Overview": write.landing(view.id)},
                     {
                         "Requirements": [
                             write.requirement(view.id, item.number)

@@ -177,10 +177,7 @@ class View:
 
     def annotated(self, name: str) -> bool:
         """Tell whether an annotation of substance explains a deviation or gap."""
-        return all(
-            name not in self.status(number).unannotated
-            for number in self.requirements_of(name)
-        )
+        return bool(self.notes(name)) and name not in self.unannotated
 
     def ticket(self, ticket: str) -> Markup:
         """Link a ticket by the programme's template."""
@@ -263,14 +260,18 @@ class View:
             return "No conclusion yet."
         if item.inherited or item.not_applicable:
             return "Concluded on the reason given, without controls of our own."
-        deviations, gaps = len(self.deviations(item)), len(self.gaps(item))
         parts = [words.count(len(item.controls), "control")]
         rules = len(self.rules(item))
         papers = len(self.documents(item))
         parts.extend([words.count(rules, "rule")] if rules else [])
         parts.extend([words.count(papers, "document")] if papers else [])
-        found = f"{words.count(deviations, 'deviation')} and " + words.count(
-            gaps, "evidence gap"
+        file = status.judgement.signoff
+        named = set(file.acknowledged) if file else set()
+        deviations = sum(d.id in named for d in self.deviations(item))
+        gaps = sum(g.id in named for g in self.gaps(item))
+        found = (
+            f"{words.count(deviations, 'deviation')} and "
+            f"{words.count(gaps, 'evidence gap')}"
         )
         return f"Concluded on {', '.join(parts)}, with {found} acknowledged."
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controlbook.render.report import Report
-    from controlbook.timeline import Instant
+    from controlbook.timeline import Instant, Interval
 
 HOME = "index.md"
 GLOSSARY = "glossary/index.md"
@@ -59,6 +59,8 @@ class Page:
     """`PCI-2028-Q1/3.4/index.md`"""
     title: str
     body: str
+    wide: bool = False
+    """Whether its tables need the room of the table of contents."""
 
     @property
     def text(self) -> str:
@@ -67,7 +69,8 @@ class Page:
         The title is escaped already: themes print it into navigation and head as it is.
         """
         title = json.dumps(str(safe.text(self.title)), ensure_ascii=False)
-        return f"---\ntitle: {title}\n---\n\n{self.body}"
+        hide = "hide:\n- toc\n" if self.wide else ""
+        return f"---\ntitle: {title}\n{hide}---\n\n{self.body}"
 
 
 def relative(here: str, there: str, anchor: str = "") -> str:
@@ -121,7 +124,19 @@ def page(
             url=lambda there, anchor="": relative(path, there, anchor),
         )
     )
-    return Page(path=path, title=title, body=_blocks(text))
+    return Page(path=path, title=title, body=_blocks(text), wide=template in _WIDE)
+
+
+_WIDE = {
+    "home",
+    "landing",
+    "register",
+    "evidence",
+    "state",
+    "controls",
+    "queues",
+    "queue",
+}
 
 
 def hand_written(name: str, source: str) -> Page:
@@ -153,8 +168,12 @@ def marks(reports: tuple[Report, ...]) -> tuple[tuple[str, str], ...]:
 
 
 def _blocks(text: str) -> str:
-    """Drop indentation and blank lines, and set Markdown headings apart."""
-    lines = [line.strip() for line in text.splitlines()]
+    """Drop indentation and blank lines, and set Markdown headings apart.
+
+    Cells stand on lines of their own: a search index would glue their words together.
+    """
+    text = re.sub(r"(</(?:td|th|dt|dd|li|p|h3|span)>|<br>)", r"\1\n", text)
+    lines = [line.strip() for line in text.split("\n")]
     spaced = [
         f"\n{line}\n" if re.match(r"#{1,2} ", line) else line for line in lines if line
     ]
@@ -179,6 +198,7 @@ def _environment() -> Environment:
         heading=safe.heading,
         iso=iso,
         markdown=safe.markdown,
+        stretch=stretch,
         time=time,
     )
     return environment
@@ -233,4 +253,12 @@ def time(moment: Instant) -> Markup:
     """Show an instant for people and machines."""
     return Markup(
         f'<time datetime="{iso(moment)}">{words.short_time(moment)}</time>'
+    )
+
+
+def stretch(interval: Interval) -> Markup:
+    """Show an interval; each of its times stays on one line."""
+    text = words.stretch(interval.start, interval.end)
+    return Markup(" to ").join(
+        Markup(f"<time>{part}</time>") for part in text.split(" to ")
     )
