@@ -20,7 +20,6 @@ import shutil
 import subprocess
 import sys
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controlbook.errors import ControlbookError, Exit
@@ -30,6 +29,7 @@ from .pages import Page, navigation, pages, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from .report import Book
 
@@ -92,9 +92,9 @@ def _copy_theme(theme: Path, docs: Path) -> None:
                 name = path.relative_to(source)
                 folder = docs if name.parts[0] == "assets" else theme
                 _write(folder / name, path.read_bytes())
-    for package, name in _FONTS:
-        font = resources.files(package) / "files" / name
-        _write(docs / "assets" / "controlbook" / _plain(name), font.read_bytes())
+    for package, font in _FONTS:
+        body = (resources.files(package) / "files" / font).read_bytes()
+        _write(docs / "assets" / "controlbook" / _plain(font), body)
 
 
 _FONTS = (

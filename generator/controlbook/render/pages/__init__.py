@@ -27,7 +27,9 @@ def all_pages(book: Book, own: tuple[Page, ...] = ()) -> tuple[Page, ...]:
     for page in (*_made(book, views), *own):
         twin = made.setdefault(page.path.lower(), page)
         if twin is not page:
-            message = f"two pages would stand at {page.path}: {twin.title}, {page.title}"
+            message = (
+                f"two pages would stand at {page.path}: {twin.title}, {page.title}"
+            )
             raise ControlbookError(
                 message,
                 place="the site",

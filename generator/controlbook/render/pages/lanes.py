@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
 from controlbook.model import Deviation
 from controlbook.render import safe, words
 from controlbook.timeline import DAY, Instant, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from markupsafe import Markup
 
     from controlbook.model import Gap
 
@@ -83,7 +83,7 @@ def draw(
     for row, lane in enumerate(shown):
         parts.extend(_lane(lane, TOP + LANE * row, period, collected))
     parts.append("</svg>")
-    return Markup("\n".join(parts))
+    return safe.assembled("\n".join(parts))
 
 
 def _ends(interval: Interval) -> tuple[Instant, Instant]:

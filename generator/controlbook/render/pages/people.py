@@ -6,14 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controlbook.model import Status
-
 from . import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from controlbook.model import Deviation, Gap
+    from controlbook.model import Deviation, Gap, Status
 
     from .view import View
     from .write import Page
@@ -134,7 +132,8 @@ def _joined(left: Task, right: Task) -> Task:
 
 def _tasks(view: View, name: str) -> Iterator[Task]:
     findings = view.report.findings
-    items = {item.id: item for item in (*findings.deviations, *findings.gaps)}
+    found: tuple[Deviation | Gap, ...] = (*findings.deviations, *findings.gaps)
+    items = {item.id: item for item in found}
     for number, status in view.report.statuses.items():
         for person, what in status.waiting:
             if person == name:

@@ -14,7 +14,9 @@ from . import lanes, write
 if TYPE_CHECKING:
     from controlbook.model import (
         Control,
+        Deviation,
         EvidenceSource,
+        Gap,
         Judgement,
         Requirement,
         Run,
@@ -44,7 +46,10 @@ class SubjectRow:
 
 def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
     """Show one requirement: what is required, what was seen, who signed."""
-    findings = (*view.deviations(item), *view.gaps(item))
+    findings: tuple[Deviation | Gap, ...] = (
+        *view.deviations(item),
+        *view.gaps(item),
+    )
     names = {number: name for name, number in view.report.assessment.accounts}
     rows = lanes.lanes_of(findings, names)
     period = view.report.assessment.period
@@ -66,7 +71,9 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             if rows
             else "",
             "runs": _runs(view, item),
-            "subject": subject_rows(status.judgement, view.report.subjects[item.number]),
+            "subject": subject_rows(
+                status.judgement, view.report.subjects[item.number]
+            ),
             "cross": _cross(view, item, views),
             "population": sentences.population,
             "coverage": sentences.coverage_sentence,
@@ -149,5 +156,3 @@ def _cross(
         if (common := tuple(c for c in candidate.controls if c in item.controls))
         and not (other is view and candidate.number == item.number)
     )
-
-

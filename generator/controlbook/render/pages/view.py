@@ -19,7 +19,6 @@ from controlbook.model import (
     Status,
 )
 from controlbook.render import safe, sentences, words
-from controlbook.render.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         RuleResult,
         Run,
     )
+    from controlbook.render.report import Report
 
 
 @dataclass(frozen=True, kw_only=True)

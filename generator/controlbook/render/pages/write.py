@@ -225,7 +225,7 @@ def _shown(value: object) -> object:
 def chip(label: words.Label, extra: str = "") -> Markup:
     """Draw a status as word, shape and colour."""
     word = f"{label.word} {extra}" if extra else label.word
-    return Markup(
+    return safe.assembled(
         f'<span class="cb-chip cb-{label.tone}" title="{safe.text(label.meaning)}">'
         f'<svg viewBox="0 0 12 12" width="12" height="12" fill="currentColor" '
         f'aria-hidden="true">{_SHAPES[label.shape]}</svg> {safe.text(word)}</span>'
@@ -235,9 +235,9 @@ def chip(label: words.Label, extra: str = "") -> Markup:
 def short_digest(digest: str, length: int = 12) -> Markup:
     """Show the first digits of a digest; the whole one on hovering."""
     if not digest:
-        return Markup(words.NOTHING)
+        return safe.text(words.NOTHING)
     bare = digest.removeprefix("sha256:")
-    return Markup(
+    return safe.assembled(
         f'<code class="cb-hash" title="{safe.text(digest)}">'
         f"{safe.text(bare[:length])}</code>"
     )
@@ -246,12 +246,12 @@ def short_digest(digest: str, length: int = 12) -> Markup:
 def code(value: str) -> Markup:
     """Show a name in the fixed-width face, with places where it may break."""
     text = re.sub(r"([/_:.-]+)(?=\w)", r"\1<wbr>", str(safe.text(value)))
-    return Markup(f"<code>{text}</code>")
+    return safe.assembled(f"<code>{text}</code>")
 
 
 def time(moment: Instant) -> Markup:
     """Show an instant for people and machines."""
-    return Markup(
+    return safe.assembled(
         f'<time datetime="{iso(moment)}">{words.short_time(moment)}</time>'
     )
 
@@ -260,5 +260,5 @@ def stretch(interval: Interval) -> Markup:
     """Show an interval; each of its times stays on one line."""
     text = words.stretch(interval.start, interval.end)
     return Markup(" to ").join(
-        Markup(f"<time>{part}</time>") for part in text.split(" to ")
+        Markup("<time>{}</time>").format(part) for part in text.split(" to ")
     )
