@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import SECOND
 
 from .pages import Page, navigation, pages, write
+from .settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,9 +48,9 @@ def build_site(
     `work` is a folder for the page tree and the generated settings. `files` are the
     commit's own `mkdocs.yml` and `site/…` (logo, style sheet, hand-written pages).
     """
-    settings = lay_down(book, work, files or {})
+    path = lay_down(book, work, files or {})
     built = work / "site"
-    _run_mkdocs(settings, built, book)
+    _run_mkdocs(path, built, book)
     seal(built)
     _offline_search(built)
     if out.exists():
@@ -74,7 +74,10 @@ def lay_down(book: Book, work: Path, files: Mapping[str, bytes]) -> Path:
     own = _hand_written(files)
     for name, text in pages(book, own).items():
         _write(docs / name, text.encode())
-    return _settings(book, work, files, own)
+    path = work / "mkdocs.yml"
+    entity = book.reports[0].assessment.entity
+    _write(path, settings(files, navigation(book, own), entity=entity))
+    return path
 
 
 def _hand_written(files: Mapping[str, bytes]) -> tuple[Page, ...]:
@@ -112,82 +115,7 @@ def _write(path: Path, body: bytes) -> None:
     path.write_bytes(body)
 
 
-def _settings(
-    book: Book, work: Path, files: Mapping[str, bytes], own: tuple[Page, ...]
-) -> Path:
-    """Write `mkdocs.yml`: the team's own settings first, the generated ones on top.
-
-    JSON is YAML, so no writer of YAML is needed.
-    """
-    generated: dict[str, object] = {
-        "docs_dir": "docs",
-        "site_dir": "site",
-        "site_name": f"{book.reports[0].assessment.entity or 'controlbook'}: evidence",
-        "use_directory_urls": False,
-        "extra_css": ["assets/controlbook/site.css"],
-        "extra": {
-            "polyfills": ["assets/controlbook/worker.js"],
-            "generator": False,
-        },
-        "theme": {
-            "name": "material",
-            "custom_dir": "theme",
-            "font": False,
-            "language": "en",
-            "features": [
-                "navigation.prune",
-                "navigation.path",
-                "navigation.top",
-                "search.highlight",
-                "toc.follow",
-            ],
-            "logo": "assets/controlbook/logo.svg",
-            "favicon": "assets/controlbook/favicon.svg",
-            "palette": _PALETTE,
-        },
-        "plugins": {"search": {"separator": _SEPARATOR, "lang": "en"}},
-        "markdown_extensions": [{"toc": {"permalink": "#", "toc_depth": 2}}],
-        "nav": navigation(book, own),
-        "validation": {"omitted_files": "info", "absolute_links": "warn"},
-    }
-    theirs = files.get("mkdocs.yml")
-    if theirs is not None:
-        _write(work / "team.yml", theirs)
-        generated = {"INHERIT": "team.yml", **generated}
-        if re.search(rb"^site_name:", theirs, re.MULTILINE):
-            generated.pop("site_name")
-    if "site/assets/extra.css" in files:
-        generated["extra_css"] = [
-            "assets/controlbook/site.css",
-            "assets/extra.css",
-        ]
-    path = work / "mkdocs.yml"
-    _write(path, json.dumps(generated, indent=2, ensure_ascii=False).encode() + b"\n")
-    return path
-
-
-_PALETTE = [
-    {
-        "media": "(prefers-color-scheme: light)",
-        "scheme": "default",
-        "primary": "custom",
-        "accent": "custom",
-        "toggle": {"icon": "material/weather-night", "name": "Dark colours"},
-    },
-    {
-        "media": "(prefers-color-scheme: dark)",
-        "scheme": "slate",
-        "primary": "custom",
-        "accent": "custom",
-        "toggle": {"icon": "material/weather-sunny", "name": "Light colours"},
-    },
-]
-# Words are also cut at dots before letters and at the separators of resource names, so
-# that "stale-backup-archive", "3.4" and "111122223333" are found.
-_SEPARATOR = r'[\s\-,:!=\[\]()"/]+|\.(?!\d)|&[lg]t;'
-
-
-def _run_mkdocs(settings: Path, built: Path, book: Book) -> None:
+def _run_mkdocs(path: Path, built: Path, book: Book) -> None:
     epoch = max(report.commit.at for report in book.reports) // SECOND
     done = subprocess.run(  # noqa: S603 - our own interpreter, fixed arguments
         [
@@ -197,12 +125,12 @@ def _run_mkdocs(settings: Path, built: Path, book: Book) -> None:
             "build",
             "--quiet",
             "--config-file",
-            str(settings),
+            str(path),
             "--site-dir",
             str(built),
         ],
         env=_clean_environment(epoch),
-        cwd=settings.parent,
+        cwd=path.parent,
         capture_output=True,
         text=True,
         check=False,
@@ -211,7 +139,7 @@ def _run_mkdocs(settings: Path, built: Path, book: Book) -> None:
         message = f"MkDocs could not build the site: {done.stderr.strip()}"
         raise ControlbookError(
             message,
-            place=str(settings),
+            place=str(path),
             advice="mend mkdocs.yml or site/, which it builds from",
             code=Exit.USAGE,
         )
