@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import NewType
 
 import nh3
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 
-Html = NewType("Html", str)
-"""Text that may stand in a page as it is."""
+Html = Markup
+"""Text that may stand in a page as it is; templates do not escape it again."""
 
 TAGS = frozenset(
     {
@@ -43,6 +43,9 @@ _ESCAPES = {
     "'": "&#39;",
     "{": "&#123;",
     "}": "&#125;",
+    "\n": "&#10;",
+    "\r": "",
+    "\t": " ",
 }
 _TABLE = str.maketrans(_ESCAPES)
 _MARKDOWN = str.maketrans(
@@ -60,9 +63,14 @@ def text(value: object) -> Html:
     return Html(visible(str(value)).translate(_TABLE))
 
 
-def heading(value: object) -> str:
+def assembled(parts: str) -> Html:
+    """Vouch for HTML that the program put together from escaped parts."""
+    return Html(parts)
+
+
+def heading(value: object) -> Html:
     """Escape a value so that a Markdown line shows it as it is."""
-    return " ".join(visible(str(value)).split()).translate(_MARKDOWN)
+    return Html(" ".join(visible(str(value)).split()).translate(_MARKDOWN))
 
 
 def https(url: str) -> str:
