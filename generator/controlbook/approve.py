@@ -277,13 +277,14 @@ def _timing(record: Record, file: SignOff, pull: Pull | None) -> list[str]:
     times = [file.claimed_at, *([review.submitted] if review else [])]
     earliest = min(times)
     reasons = []
-    if earliest < record.assessment.period.end:
+    # While evidence is still collected every file is interim anyway.
+    if record.findings.closed and earliest < record.assessment.period.end:
         reasons.append(
             f"{iso(earliest)} is before the period's end "
             f"({iso(record.assessment.period.end)})"
         )
     last = record.last_evidence()
-    if last is not None and earliest < last:
+    if record.findings.closed and last is not None and earliest < last:
         reasons.append(f"{iso(earliest)} is before its last evidence ({iso(last)})")
     return reasons
 
@@ -372,13 +373,7 @@ def _people_faults(record: Record, file: SignOff, pull: Pull) -> list[str]:
 def _last_review(record: Record, file: SignOff, pull: Pull) -> Review | None:
     """Give the person's last review that decides (a comment does not)."""
     person = record.library.people.get(file.person)
-    ids = person.github_ids if person else ()
-    deciding = [
-        review
-        for review in pull.reviews
-        if review.user_id in ids and review.state != "COMMENTED"
-    ]
-    return max(deciding, key=lambda review: (review.submitted, review.id), default=None)
+    return pull.deciding_review(person.github_ids if person else ())
 
 
 def _codeowner_faults(record: Record, file: SignOff, arrival: Arrival) -> list[str]:

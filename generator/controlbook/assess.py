@@ -285,7 +285,11 @@ def _rule(
     if sight is None:
         gaps.append(_gap("no-run", ALL, ALL, ALL, assessment.period))
         return RuleResult(evidence=evidence, instances=(), share=Share()), [], gaps
-    gaps.extend(_hole_gap(hole, evidence, sight, ()) for hole in sight.no_runs)
+    gaps.extend(
+        _hole_gap(hole, evidence, sight, ())
+        for hole in sight.no_runs
+        if hole.interval.clip(sight.period)
+    )
     for _, account in assessment.accounts:
         for region in assessment.regions:
             places = coverage.place_holes(sight.runs, account, region)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from controlbook.digest import Json
     from controlbook.model import (
         Assessment,
         Findings,
@@ -59,6 +60,8 @@ class Report:
     """The release's name (the tag), or empty while unreleased."""
     generator: str
     """`controlbook <version>`"""
+    facts: Json = ""
+    """The canonical facts themselves."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
 
     @property
