@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import small
 from pypdf import PdfReader
 
 from controlbook.errors import ControlbookError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from controlbook.render.report import Report
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS))
-import small  # noqa: E402 - the values that tests share
 
 
 def built(report: Report, folder: Path, **files: bytes) -> PdfReader:

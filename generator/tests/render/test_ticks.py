@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import small
 
 from controlbook.model import Ledger, Missing
 from controlbook.render.ticks import ticks
 
 if TYPE_CHECKING:
     from controlbook.model import Run
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import small
 
 
 def failing(*runs: Run) -> dict[str, tuple[str, ...]]:
