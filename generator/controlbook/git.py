@@ -363,7 +363,7 @@ class Repository:
         name = self.git("hash-object", "-w", "--no-filters", "--stdin", stdin=body)
         return name.decode().strip()
 
-    def commit_tree(  # noqa: PLR0913 - a commit has this many facts
+    def commit_tree(
         self,
         tree: str,
         parents: Sequence[str],

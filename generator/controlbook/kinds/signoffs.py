@@ -144,7 +144,7 @@ def _maps(assessment: Assessment, framework: Framework | None, control: str) -> 
     )
 
 
-def _record(  # noqa: PLR0913, PLR0917 - where the record stands, and what is around it
+def _record(
     fields: Fields,
     sha256: str,
     role: str,
