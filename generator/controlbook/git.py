@@ -158,7 +158,7 @@ class Repository:
     def _text(self, *arguments: str) -> str:
         return self.git(*arguments).decode().rstrip("\n")
 
-    # --- reading ---------------------------------------------------------------
+    # --- reading ---
 
     def head(self) -> str:
         """Name the commit that is checked out."""
@@ -283,7 +283,7 @@ class Repository:
         )
         return bool(changed)
 
-    # --- writing ---------------------------------------------------------------
+    # --- writing ---
 
     def write_and_commit(
         self, files: Mapping[str, bytes], message: str, *, at: Instant, author: Author
@@ -415,7 +415,7 @@ class Repository:
         """Give the raw bytes of an annotated tag."""
         return self.git("cat-file", "tag", f"refs/tags/{name}")
 
-    # --- remotes ----------------------------------------------------------------
+    # --- remotes ---
 
     def add_remote(self, name: str, url: str) -> None:
         """Name a remote."""
@@ -424,6 +424,11 @@ class Repository:
     def fetch(self, remote: str, *refspecs: str) -> None:
         """Fetch from a remote (its branches into refs/remotes, by default)."""
         self._reach("fetch", "--quiet", remote, *refspecs)
+
+    def remote_branch(self, remote: str, branch: str) -> str:
+        """Name the commit at which a remote's branch stands; empty without one."""
+        found = self._reach("ls-remote", remote, f"refs/heads/{branch}")
+        return found.decode().partition("\t")[0]
 
     def push(self, remote: str, *refspecs: str) -> None:
         """Push; raises PushRejectedError when the remote does not take it."""
@@ -478,15 +483,15 @@ class Repository:
                 code=Exit.UNAVAILABLE,
             ) from error
 
-    def _reach(self, *arguments: str) -> None:
+    def _reach(self, *arguments: str) -> bytes:
         try:
-            self.git(*arguments)
+            return self.git(*arguments)
         except ControlbookError as error:
             error.code = Exit.UNAVAILABLE
             error.advice = error.advice or "check the remote's address and your rights"
             raise
 
-    # --- history -----------------------------------------------------------------
+    # --- history ---
 
     def arrivals(self, rev: str, paths: Sequence[str]) -> dict[str, Arrival]:
         """Tell for each path that is there at `rev` how its bytes came to main."""
@@ -582,7 +587,7 @@ class Repository:
         )
         return dict(zip(wanted, output.decode().splitlines(), strict=True))
 
-    # --- the bundle ---------------------------------------------------------------
+    # --- the bundle ---
 
     def bundle(self, revs: Sequence[str], out: Path) -> None:
         """Write a git bundle whose bytes depend on the objects alone.
