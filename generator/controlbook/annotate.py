@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LONGEST = 60
 
 
-def annotation(  # noqa: PLR0913 - what a person explains
+def annotation(
     *,
     title: str,
     covers: Sequence[Deviation | Gap],

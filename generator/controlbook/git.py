@@ -190,6 +190,10 @@ class Repository:
         """Give every local branch with the commit it stands at."""
         return self._refs("refs/heads/")
 
+    def tags(self) -> tuple[str, ...]:
+        """Name every tag, sorted."""
+        return tuple(self._refs("refs/tags/"))
+
     def tags_at(self, rev: str) -> tuple[str, ...]:
         """Name the tags that stand at a commit, sorted."""
         return tuple(self._refs("refs/tags/", f"--points-at={self.resolve(rev)}"))

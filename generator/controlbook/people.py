@@ -66,9 +66,7 @@ def deliver(
     settings = programme.library.settings
     opened = propose(
         programme.repository,
-        GitHub.from_environment(
-            settings.github, os.environ, branch=settings.branch
-        ),
+        GitHub.from_environment(settings.github, os.environ, branch=settings.branch),
         files,
         branch=branch,
         title=title,
@@ -78,4 +76,6 @@ def deliver(
         base=settings.branch,
     )
     data["pull"] = {"number": opened.number, "url": opened.url}
-    return Outcome(text=f"opened pull request #{opened.number}: {opened.url}", data=data)
+    return Outcome(
+        text=f"opened pull request #{opened.number}: {opened.url}", data=data
+    )

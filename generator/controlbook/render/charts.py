@@ -95,7 +95,8 @@ def swimlane(lanes: Sequence[Lane], period: Interval) -> str:
     for moment, label in _ticks(period):
         x = _x(moment, period, left, right)
         body.append(_line(x, top, x, bottom + 3, "ch-grid", RULE))
-        body.append(_text(x, bottom + 14, label, anchor="middle", size=8.5))
+        anchor = "end" if moment == period.end else "middle"
+        body.append(_text(x, bottom + 14, label, anchor=anchor, size=8.5))
     widened = False
     for index, lane in enumerate(lanes):
         middle = top + lane_height * (index + 0.5)
@@ -232,7 +233,8 @@ def calendar(period: Interval, covered: Iterable[Interval]) -> str:
         ("gap", "no run: evidence gap"),
     ):
         if counts[kind]:
-            label = f"{counts[kind]} days {word}"
+            noun = "day" if counts[kind] == 1 else "days"
+            label = f"{counts[kind]} {noun} {word}"
             body.append(_day(place, y - 9, size - 2, kind))
             body.append(_text(place + 16, y, label))
             place += 34 + len(label) * 5.4

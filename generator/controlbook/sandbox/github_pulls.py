@@ -124,7 +124,7 @@ def refuse_merge(message: str) -> NoReturn:
     raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, message)
 
 
-def missing_approval(  # noqa: PLR0913 - a merge hangs on this much
+def missing_approval(
     pull: Pull,
     demands: Mapping[str, Any],
     *,

@@ -187,7 +187,7 @@ def branch_rule(
     }
 
 
-def rule_suite(  # noqa: PLR0913 - a push has this many facts
+def rule_suite(
     number: int,
     actor: User,
     before: str,
