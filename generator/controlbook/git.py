@@ -419,6 +419,30 @@ class Repository:
         """Give the raw bytes of an annotated tag."""
         return self.git("cat-file", "tag", f"refs/tags/{name}")
 
+    # --- who commits here ---
+
+    def configured_author(self) -> Author:
+        """Name who commits on this machine, as Git is configured (user.name, .email).
+
+        Raises ControlbookError where it is not: a commit needs an author.
+        """
+        try:
+            name = self._text("config", "--get", "user.name")
+            mail = self._text("config", "--get", "user.email")
+        except GitFailedError as error:
+            message = "Git does not know who commits here"
+            raise ControlbookError(
+                message,
+                place=str(self.root),
+                advice="set user.name and user.email with `git config`",
+            ) from error
+        return name, mail
+
+    def configure(self, name: str, mail: str) -> None:
+        """Say who commits in this repository."""
+        self.git("config", "user.name", name)
+        self.git("config", "user.email", mail)
+
     # --- remotes ---
 
     def add_remote(self, name: str, url: str) -> None:

@@ -48,14 +48,12 @@ def annotate(options: argparse.Namespace) -> Outcome:
 
 
 def _known(programme: Programme) -> dict[str, Deviation | Gap]:
-    return {
-        item.id: item
-        for name in programme.library.assessments
-        for item in (
-            *programme.findings(name).deviations,
-            *programme.findings(name).gaps,
-        )
-    }
+    known: dict[str, Deviation | Gap] = {}
+    for name in programme.library.assessments:
+        findings = programme.findings(name)
+        known.update({item.id: item for item in findings.deviations})
+        known.update({item.id: item for item in findings.gaps})
+    return known
 
 
 def _text(options: argparse.Namespace) -> str:

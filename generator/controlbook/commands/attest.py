@@ -182,7 +182,7 @@ def _words_from(options: argparse.Namespace, names: Sequence[str]) -> dict[str, 
     return found
 
 
-def _record(
+def _record(  # noqa: PLR0913 - what a person puts their name to
     options: argparse.Namespace,
     programme: Programme,
     *,

@@ -17,6 +17,7 @@ import time
 from argparse import Namespace
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,29 +234,33 @@ def _acts(stage: _Stage) -> Iterator[Act]:
     """Give every act of the story with its instant."""
     for day in range((LAST_RUN - FIRST_RUN) // DAY + 1):
         at = Instant(FIRST_RUN + day * DAY)
-        yield at, lambda at=at: _collect(stage, at, "config")
+        yield at, partial(_collect, stage, at, "config")
     for text in REVIEWS:
-        at = instant(text)
-        yield at, lambda at=at: _collect(stage, at, "reviews")
+        yield instant(text), partial(_collect, stage, instant(text), "reviews")
     for number, (name, paper) in enumerate(stage.story["documents"].items()):
         at = Instant(DOCUMENTS + number * 2 * HOUR)
-        yield at, lambda at=at, n=name, p=paper: _document(stage, at, n, p)
+        yield at, partial(_document, stage, at, name, paper)
     for note in stage.story["annotations"]:
         at = instant(note["on"])
-        yield at, lambda at=at, note=note: _annotation(stage, at, note)
-    interim = stage.story["interim"]
-    at = instant(interim["on"])
+        yield at, partial(_annotation, stage, at, note)
+    half = stage.story["interim"]
+    at = instant(half["on"])
     yield (
         at,
-        lambda at=at: _attestations(
-            stage, at, interim["assessment"], interim["attestations"], interim["person"]
+        partial(
+            _attestations,
+            stage,
+            at,
+            half["assessment"],
+            half["attestations"],
+            half["person"],
         ),
     )
-    yield ATTESTED, lambda: _attest_all(stage)
+    yield ATTESTED, partial(_attest_all, stage)
     for batch in stage.story["signoffs"]:
         at = instant(batch["on"])
-        yield at, lambda at=at, batch=batch: _signoffs(stage, at, batch)
-    yield RELEASED, lambda: _release(stage)
+        yield at, partial(_signoffs, stage, at, batch)
+    yield RELEASED, partial(_release, stage)
 
 
 def _collect(stage: _Stage, at: Instant, stream: str) -> None:
@@ -417,12 +422,15 @@ def _summary(root: Path, bundle: Path, verdict: Outcome, seconds: float) -> str:
         f"site:    {out / 'site' / 'index.html'}",
         f"PDF:     {out / f'{ASSESSMENT}.pdf'}",
         f"bundle:  {bundle}",
-        f"verify:  .venv/bin/controlbook verify {_shown(bundle)} "
-        f"--raw {_shown(_vault(root))}",
+        f"verify:  {_command(bundle, _vault(root))}",
         f"verified here: {verdict.text.splitlines()[-1]} (exit {int(verdict.code)})",
         f"took {seconds:.0f} s",
     ]
     return "\n".join(lines)
+
+
+def _command(bundle: Path, vault: Path) -> str:
+    return f".venv/bin/controlbook verify {_shown(bundle)} --raw {_shown(vault)}"
 
 
 def _shown(path: Path) -> str:
