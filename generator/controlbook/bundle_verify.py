@@ -179,7 +179,9 @@ def paths(b):
             if not path.isascii() or not path.isprintable():
                 b.wrong("%a: is no plain path" % path)
             if folded.setdefault(path.lower(), path) != path:
-                b.wrong("%s: differs from %s only in case" % (path, folded[path.lower()]))
+                b.wrong(
+                    "%s: differs from %s only in case" % (path, folded[path.lower()])
+                )
     if not b.files:
         b.lacking("the bundle is empty: there is nothing to verify")
 
@@ -191,7 +193,9 @@ def files(b):
     for line in b.files["SHA256SUMS"].decode("utf-8", "replace").splitlines():
         digest, _, path = line.partition("  ")
         if not HEX.match(digest) or not path or path in listed:
-            b.wrong("SHA256SUMS: %a is no line of digest and path, or its second" % line)
+            b.wrong(
+                "SHA256SUMS: %a is no line of digest and path, or its second" % line
+            )
         listed[path] = digest
     for path in sorted(set(listed) - set(b.files)):
         if path != "manifest.json" and not MANIFEST.match(path):
@@ -246,7 +250,9 @@ def ledger(b):
         heads(b, stream, [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)])
     for stream in sorted(set((b.tag or {}).get("ledger", {})) - set(streams)):
         b.whole = False
-        b.lacking("ledger/%s ends early: the tag names it, and nothing is here" % stream)
+        b.lacking(
+            "ledger/%s ends early: the tag names it, and nothing is here" % stream
+        )
 
 
 def chain(b, stream, manifests, seen):
@@ -276,7 +282,9 @@ def chain(b, stream, manifests, seen):
                 b.wrong("%s: its %s stands in another manifest too" % (path, key))
         if seen["ledger"].setdefault("id", m["ledger"]) != m["ledger"]:
             b.wrong("%s: belongs to another ledger" % path)
-        rules = {k: row for k, row in rules.items() if k not in m.get("rules_removed", [])}
+        rules = {
+            k: row for k, row in rules.items() if k not in m.get("rules_removed", [])
+        }
         rules.update({row["key"]: row for row in m.get("rules", [])})
         if m["rules_root"] != merkle(canonical(rules[key]) for key in sorted(rules)):
             b.wrong("%s: rules_root is not that of its rules" % path)
@@ -303,7 +311,9 @@ def heads(b, stream, digests):
         b.wrong("ledger/%s: the tag names no such stream" % stream)
     elif len(digests) < due[0]:
         b.whole = False
-        b.lacking("ledger/%s ends early: at %d of %d runs" % (stream, len(digests), due[0]))
+        b.lacking(
+            "ledger/%s ends early: at %d of %d runs" % (stream, len(digests), due[0])
+        )
     elif (len(digests), digests[-1], root) != due:
         b.wrong("ledger/%s: its chain is not the one that the tag names" % stream)
 
@@ -327,7 +337,9 @@ def sources(b):
     facts = b.document("facts.json")
     for row in facts.get("controls", []) + facts.get("annotations", []):
         if named.get(row["path"], {}).get("sha256") != row["sha256"]:
-            b.wrong("sources/%s: is not the file that facts.json rests on" % row["path"])
+            b.wrong(
+                "sources/%s: is not the file that facts.json rests on" % row["path"]
+            )
 
 
 def coverage(b):
@@ -341,7 +353,9 @@ def coverage(b):
         if window["start"] > at:
             holes.append((at, min(window["start"], end)))
         at = max(at, window["end"])
-    gaps = {(g["start"], g["end"]) for g in facts.get("gaps", []) if g["reason"] == "no-run"}
+    gaps = {
+        (g["start"], g["end"]) for g in facts.get("gaps", []) if g["reason"] == "no-run"
+    }
     for hole in holes:
         if hole not in gaps:
             b.wrong("no run covers %s to %s, and no published gap says so" % hole)
@@ -391,7 +405,9 @@ def states(b):
     scope = b.document("facts.json").get("scope", {})
     accounts = {number for _, number in scope.get("accounts", [])}
     start, end = scope.get("period", ["", ""])
-    regular = [run for run in b.runs.get("config", []) if run[1]["kind"] != "correction"]
+    regular = [
+        run for run in b.runs.get("config", []) if run[1]["kind"] != "correction"
+    ]
     if len(regular) != len(b.runs.get("config", [])) or not regular:
         return
     before = [i for i, run in enumerate(regular) if run[1]["window"]["end"] <= start]
@@ -420,7 +436,9 @@ def states(b):
                 )
     closing = regular[until[-1]]
     ours = {k for k, row in closing[2].items() if row["account"] in accounts}
-    last = {k: rows for k, rows in carried_states(b, closing).items() if k in ours and rows}
+    last = {
+        k: rows for k, rows in carried_states(b, closing).items() if k in ours and rows
+    }
     if last != {k: rows for k, rows in current.items() if k in ours and rows}:
         b.wrong("%s: the transitions do not lead to its state pack" % closing[0])
 
@@ -449,7 +467,10 @@ def release(b):
     for path, row in sorted(listed.items()):
         if path not in b.files:
             b.wrong("%s: is listed in manifest.json, but absent" % path)
-        elif (row["sha256"], row["size"]) != (sha256(b.files[path]), len(b.files[path])):
+        elif (row["sha256"], row["size"]) != (
+            sha256(b.files[path]),
+            len(b.files[path]),
+        ):
             b.wrong("%s: was swapped: it is not what manifest.json names" % path)
     for path in sorted(set(b.files) - set(listed) - ALONE):
         known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
@@ -458,7 +479,8 @@ def release(b):
     for path in sorted(ALONE - set(b.files)):
         b.wrong("%s: is absent, and every bundle has one" % path)
     root = merkle(
-        canonical([path, row["sha256"], row["size"]]) for path, row in sorted(listed.items())
+        canonical([path, row["sha256"], row["size"]])
+        for path, row in sorted(listed.items())
     )
     facts_root = sha256(b.files.get("facts.json", b""))
     if (m.get("publication_root"), m.get("facts_root")) != (root, facts_root):
@@ -501,7 +523,9 @@ def signoffs(b):
         for path, controls, requirement in over:
             file = parsed.get("files", {}).get(folder + path)
             if file is None:
-                b.wrong("%s is published as %s without %s" % (row["number"], status, path))
+                b.wrong(
+                    "%s is published as %s without %s" % (row["number"], status, path)
+                )
                 continue
             signed = {part["name"]: part["sha256"] for part in file["tree"]["subject"]}
             now = subject(b, facts, parsed, controls, requirement)
@@ -567,7 +591,9 @@ def source(parsed, row):
     """One kind of evidence that a control names, resolved to what it demands."""
     if "config" in row:
         name, custom = row["config"], row.get("custom")
-        identifier = "custom-%s:%s" % (custom, name) if custom else parsed["rules"][name]
+        identifier = (
+            "custom-%s:%s" % (custom, name) if custom else parsed["rules"][name]
+        )
         parameters = row.get("parameters", {})
         key = "config:" + name
         return {"key": key, "identifier": identifier, "parameters": parameters}
@@ -650,7 +676,14 @@ def verify(folder):
             continue
         try:
             step(b)
-        except (Wrong, KeyError, TypeError, ValueError, IndexError, AttributeError) as e:
+        except (
+            Wrong,
+            KeyError,
+            TypeError,
+            ValueError,
+            IndexError,
+            AttributeError,
+        ) as e:
             b.wrong("cannot be read to its end: %s: %s" % (type(e).__name__, e))
         if not b.files or (step is form and "manifest.json" not in b.files):
             break
@@ -675,7 +708,10 @@ def main(arguments=None):
         for _, _, text in own:
             print("          %s" % text)
     print("\nfacts root  %s" % sha256(b.files.get("facts.json", b"")))
-    print("release tag %s (SHA-256 of release.tag)" % sha256(b.files.get("release.tag", b"")))
+    print(
+        "release tag %s (SHA-256 of release.tag)"
+        % sha256(b.files.get("release.tag", b""))
+    )
     print("\nNot checked here:")
     for text in NOT_CHECKED:
         print("- %s" % text)
