@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .timeline import Instant, Interval
 
@@ -164,6 +164,9 @@ class Framework:
     retired: str = ""
     """Date on which its owner retired it, `YYYY-MM-DD`, or empty."""
     url: str = ""
+    license: str = ""
+    """Of the official text, where its owner's terms have to be told."""
+    license_url: str = ""
     path: str = ""
 
 
@@ -481,6 +484,15 @@ class Pull:
     rule_suite: str
     """pass | bypass | fail, GitHub's result for the push that merged it."""
 
+    def deciding_review(self, github_ids: Collection[str]) -> Review | None:
+        """Give the last review by these ids that decides (a comment does not)."""
+        deciding = [
+            review
+            for review in self.reviews
+            if review.user_id in github_ids and review.state != "COMMENTED"
+        ]
+        return max(deciding, key=lambda r: (r.submitted, r.id), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -501,7 +513,7 @@ class Run:
     aws_date: Instant
     principal: str
     endpoint: str
-    """`aws`, or the other endpoint that was asked."""
+    """`aws`, `github`, or the other endpoint that was asked."""
     vault: str
     """directory | s3"""
     collector: tuple[tuple[str, str], ...]
@@ -524,11 +536,17 @@ class Run:
     objects: tuple[StoredObject, ...]
     notes: tuple[str, ...] = ()
     """Disagreements and oddities that the run saw, in plain words."""
+    corrects: int = 0
+    """Of a correction: the first seq whose window it adds to; else 0."""
+    scopes: tuple[tuple[str, str], ...] = ()
+    """(assessment, digest of its accounts, Regions and period), sorted."""
+    organizations_sha256: str = ""
+    """Digest of the Organizations list that the run saw."""
 
     @property
     def demo(self) -> bool:
-        """Tell whether the evidence is not AWS's, or its vault has no lock."""
-        return self.endpoint != "aws" or any(
+        """Tell whether the evidence is a sandbox's, or its vault has no lock."""
+        return self.endpoint not in {"aws", "github"} or any(
             stored.lock_mode == "none" for stored in self.objects
         )
 
@@ -676,6 +694,14 @@ class ControlFindings:
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all its deviations and gaps, which people explain and acknowledge."""
+        return (
+            *(item.id for item in self.deviations),
+            *(item.id for item in self.gaps),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementFindings:
@@ -685,6 +711,14 @@ class RequirementFindings:
     controls: tuple[str, ...]
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all its deviations and gaps, which people explain and acknowledge."""
+        return (
+            *(item.id for item in self.deviations),
+            *(item.id for item in self.gaps),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,2 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store of immutable objects: one module per kind."""
+"""The store of immutable objects: one Protocol, one module per kind.
+
+Rules enforced here:
+- an object is created once: the same bytes again are fine, other bytes never;
+- what was put is read back and compared before anything refers to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from controlbook.errors import ControlbookError, Exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controlbook.model import StoredObject
+    from controlbook.timeline import Instant
+
+MAX_OBJECT = 64 * 1024 * 1024
+"""The largest object: one PUT, so that its checksum is the file's SHA-256."""
+
+
+class Vault(Protocol):
+    """A store that keeps what it is given, unchanged, until a given time."""
+
+    kind: str
+    """directory | s3"""
+
+    def put(
+        self, key: str, body: bytes, *, role: str, retain_until: Instant
+    ) -> StoredObject:
+        """Create the object and read it back; TakenError if other bytes hold the key.
+
+        The same bytes again give the object that is there.
+        """
+
+    def get(self, key: str, version_id: str = "") -> bytes:
+        """Read an object, at the version that was pinned if one is given."""
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """List the keys below a prefix, sorted."""
+
+
+class VaultIntegrityError(ControlbookError):
+    """The vault does not hold what it should."""
+
+    def __init__(self, message: str, place: str, advice: str = "") -> None:
+        """Say what differs, and under which key."""
+        super().__init__(message, place=place, advice=advice, code=Exit.INTEGRITY)
+
+
+class TakenError(VaultIntegrityError):
+    """Other bytes stand under the key: somebody else was first."""
+
+
+class NotInVaultError(ControlbookError):
+    """The vault answers, and has no such object."""
+
+    def __init__(self, place: str) -> None:
+        """Name the key."""
+        super().__init__("not in the vault", place=place, code=Exit.INTEGRITY)
+
+
+class VaultUnavailableError(ControlbookError):
+    """The vault does not answer, or refuses."""
+
+    def __init__(self, message: str, place: str, advice: str = "") -> None:
+        """Say what the vault answered."""
+        super().__init__(message, place=place, advice=advice, code=Exit.UNAVAILABLE)
+
+
+def open_vault(url: str, root: Path) -> Vault:
+    """Open the settings' vault: `s3://bucket/prefix`, or a folder under `root`."""
+    if url.startswith("s3://"):
+        from .s3 import S3Vault  # noqa: PLC0415 - boto3 takes long to load
+
+        return S3Vault(url)
+    from .directory import DirectoryVault  # noqa: PLC0415
+
+    return DirectoryVault(root / url)

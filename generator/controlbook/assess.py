@@ -1,0 +1,490 @@
+# SPDX-License-Identifier: Apache-2.0
+"""(library, ledger, opening state, assessment) → findings.
+
+Rules enforced here:
+- nothing is compliant that was not observed: every expected rule × account × Region
+  either has evidence or an evidence gap with one reason;
+- a deviation is one interval of one resource under one rule, with its true start;
+- a gap is one interval of one cause, however many resources it touches;
+- ids do not depend on the end of the interval, nor on who looks at it;
+- deviations under rules that no control names are listed, not lost.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from . import coverage, history
+from .digest import digest_of
+from .model import (
+    ALL,
+    Assessment,
+    ConfigRule,
+    ControlFindings,
+    Deviation,
+    EvidenceSource,
+    Findings,
+    Gap,
+    InstanceResult,
+    Library,
+    ManualDocument,
+    RequirementFindings,
+    RuleInstance,
+    RuleResult,
+    Run,
+    Share,
+    Standing,
+    State,
+)
+from .timeline import Interval, iso, subtract, union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .history import Pieces
+    from .model import Ledger, ManualEvidence
+    from .timeline import Instant, Intervals
+
+
+def deviation_id(
+    identifier: str,
+    parameters: tuple[tuple[str, str], ...],
+    account: str,
+    region: str,
+    resource: str,
+    start: Instant,
+) -> str:
+    """Name a deviation by what it is and its true start (design section 6)."""
+    pairs = [list(pair) for pair in parameters]
+    parts = [identifier, pairs, account, region, resource, iso(start)]
+    return f"dev-{digest_of(parts)[:16]}"
+
+
+def gap_id(reason: str, account: str, region: str, rule: str, start: Instant) -> str:
+    """Name an evidence gap by its cause and its start (design section 6)."""
+    return f"gap-{digest_of([reason, account, region, rule, iso(start)])[:16]}"
+
+
+def opening_run(runs: Iterable[Run], period: Interval) -> Run | None:
+    """Choose the run whose state pack opens a period.
+
+    It is the last one whose window ends at or before the period's start; where
+    collection began later, the first one: the time before it is an evidence gap.
+    """
+    windows = coverage.windows(runs)
+    before = [run for run in windows if run.window.end <= period.start]
+    return before[-1] if before else next(iter(windows), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sight:
+    """What assessing one assessment looks at."""
+
+    period: Interval
+    horizon: Interval
+    """From the opening state to the end of collection (or of the period)."""
+    runs: tuple[Run, ...]
+    pieces: Mapping[tuple[str, str], Pieces]
+    by_instance: Mapping[str, tuple[str, ...]]
+    """instance key → its resources."""
+    no_runs: tuple[coverage.Hole, ...]
+
+    @property
+    def span(self) -> Interval:
+        """The part of the period that has been collected."""
+        return Interval(self.period.start, self.horizon.end)
+
+
+def assess(
+    library: Library,
+    ledger: Ledger,
+    opening: tuple[Standing, ...],
+    assessment: Assessment,
+) -> Findings:
+    """Derive everything that the evidence says about one assessment.
+
+    `opening` is the state at the end of `opening_run`'s window. The result depends on
+    these values alone: no clock, no commit, no history.
+    """
+    framework = library.frameworks[assessment.framework]
+    in_scope = [framework.requirements[n] for n in assessment.requirements]
+    control_ids = sorted({c for item in in_scope for c in item.controls})
+    sight = _sight(ledger, opening, assessment.period)
+    controls = {
+        name: _control(library, assessment, sight, ledger, name) for name in control_ids
+    }
+    deviations = _unique_deviations(
+        d for findings in controls.values() for d in findings.deviations
+    )
+    collected = sight.span if sight else None
+    return Findings(
+        assessment=assessment.id,
+        collected=collected,
+        closed=collected is not None and collected.end >= assessment.period.end,
+        controls=controls,
+        requirements={
+            item.number: RequirementFindings(
+                requirement=item.number,
+                controls=item.controls,
+                deviations=_unique_deviations(
+                    d for c in item.controls for d in controls[c].deviations
+                ),
+                gaps=_unique_gaps(g for c in item.controls for g in controls[c].gaps),
+            )
+            for item in in_scope
+        },
+        deviations=deviations,
+        gaps=_unique_gaps(g for findings in controls.values() for g in findings.gaps),
+        unmapped=_unmapped(assessment, sight, {d.id for d in deviations}),
+    )
+
+
+def _unique_deviations(found: Iterable[Deviation]) -> tuple[Deviation, ...]:
+    return tuple(sorted({d.id: d for d in found}.values(), key=_order))
+
+
+def _unique_gaps(found: Iterable[Gap]) -> tuple[Gap, ...]:
+    return tuple(sorted({g.id: g for g in found}.values(), key=_order))
+
+
+def _order(item: Deviation | Gap) -> tuple[Instant, str]:
+    return item.within.start, item.id
+
+
+def _sight(
+    ledger: Ledger, opening: tuple[Standing, ...], period: Interval
+) -> _Sight | None:
+    first = opening_run(ledger.config, period)
+    end = coverage.collected_until(coverage.windows(ledger.config), period.start)
+    if first is None or end is None:
+        return None
+    start = min(first.window.end, period.start)
+    horizon = Interval(start, min(end, period.end))
+    runs = tuple(
+        run
+        for run in coverage.windows(ledger.config)
+        if run.window.end > start and run.window.start < horizon.end
+    )
+    pieces = history.pieces_by_resource(
+        opening,
+        (
+            move
+            for run in ledger.config
+            for move in run.transitions
+            if first.window.end <= move.at < horizon.end
+        ),
+    )
+    by_instance: dict[str, list[str]] = defaultdict(list)
+    for key, resource in pieces:
+        by_instance[key].append(resource)
+    return _Sight(
+        period=period,
+        horizon=horizon,
+        runs=runs,
+        pieces=pieces,
+        by_instance={key: tuple(names) for key, names in by_instance.items()},
+        no_runs=coverage.uncollected(runs, horizon),
+    )
+
+
+def _control(
+    library: Library,
+    assessment: Assessment,
+    sight: _Sight | None,
+    ledger: Ledger,
+    name: str,
+) -> ControlFindings:
+    control = library.controls[name]
+    rules: list[RuleResult] = []
+    deviations: list[Deviation] = []
+    gaps: list[Gap] = []
+    documents: list[str] = []
+    for evidence in control.evidence:
+        match evidence:
+            case ConfigRule():
+                result, found, missing = _rule(assessment, sight, evidence)
+                rules.append(result)
+                deviations.extend(found)
+                gaps.extend(missing)
+            case ManualDocument(document=document):
+                paper = library.manual.get(document)
+                documents.extend([document] if paper else [])
+                gaps.extend(_document_gaps(assessment, evidence, paper))
+            case _:
+                gaps.extend(_stream_gaps(assessment, evidence, ledger))
+    return ControlFindings(
+        control=name,
+        rules=tuple(rules),
+        documents=tuple(sorted(documents)),
+        deviations=_unique_deviations(deviations),
+        gaps=_unique_gaps(gaps),
+    )
+
+
+def _document_gaps(
+    assessment: Assessment, evidence: ManualDocument, paper: ManualEvidence | None
+) -> list[Gap]:
+    held = union([paper.covers] if paper else [])
+    expired: Intervals = ()
+    if paper and paper.expires is not None and paper.expires < assessment.period.end:
+        late = Interval(
+            max(paper.expires, assessment.period.start), assessment.period.end
+        )
+        expired = (late,)
+    missing = subtract((assessment.period,), union([*held, *expired]))
+    return [
+        _gap(reason, ALL, ALL, evidence.key, piece)
+        for reason, pieces in (
+            ("document-missing", missing),
+            ("document-expired", expired),
+        )
+        for piece in pieces
+    ]
+
+
+def _stream_gaps(
+    assessment: Assessment, evidence: EvidenceSource, ledger: Ledger
+) -> list[Gap]:
+    stream = evidence.key.split(":", 1)[0]
+    held = union(run.window for run in ledger.runs.get(stream, ()))
+    return [
+        _gap("stream-not-collected", ALL, ALL, evidence.key, piece)
+        for piece in subtract((assessment.period,), held)
+    ]
+
+
+def _gap(
+    reason: str,
+    account: str,
+    region: str,
+    rule: str,
+    piece: Interval,
+    *,
+    identifier: str = "",
+) -> Gap:
+    return Gap(
+        id=gap_id(reason, account, region, identifier or rule, piece.start),
+        reason=reason,
+        account=account,
+        region=region,
+        rule=rule,
+        start=piece.start,
+        end=piece.end,
+        within=piece,
+    )
+
+
+def _rule(
+    assessment: Assessment, sight: _Sight | None, evidence: ConfigRule
+) -> tuple[RuleResult, list[Deviation], list[Gap]]:
+    results: list[InstanceResult] = []
+    deviations: list[Deviation] = []
+    gaps: list[Gap] = []
+    if sight is None:
+        gaps.append(_gap("no-run", ALL, ALL, ALL, assessment.period))
+        return RuleResult(evidence=evidence, instances=(), share=Share()), [], gaps
+    gaps.extend(
+        _hole_gap(hole, evidence, sight, ())
+        for hole in sight.no_runs
+        if hole.interval.clip(sight.period)
+    )
+    for _, account in assessment.accounts:
+        for region in assessment.regions:
+            places = coverage.place_holes(sight.runs, account, region)
+            deployed = coverage.deployment(evidence, sight.runs, account, region)
+            holes = (*places, *deployed.holes)
+            touched = tuple(
+                sorted(
+                    {
+                        resource
+                        for key in deployed.instances
+                        for resource in sight.by_instance.get(key, ())
+                    }
+                )
+            )
+            gaps.extend(
+                _hole_gap(hole, evidence, sight, touched)
+                for hole in holes
+                if hole.interval.clip(sight.period)
+            )
+            for key, row in sorted(deployed.instances.items()):
+                seen = coverage.covered(
+                    sight.runs, (*holes, *sight.no_runs), deployed.in_force[key]
+                )
+                result, found, unseen = _instance(sight, row, seen)
+                results.append(result)
+                deviations.extend(found)
+                gaps.extend(unseen)
+    share = sum((result.share for result in results), Share())
+    return (
+        RuleResult(evidence=evidence, instances=tuple(results), share=share),
+        deviations,
+        gaps,
+    )
+
+
+def _hole_gap(
+    hole: coverage.Hole,
+    evidence: ConfigRule,
+    sight: _Sight,
+    resources: tuple[str, ...],
+) -> Gap:
+    everywhere = hole.rule == ALL
+    gap = _gap(
+        hole.reason,
+        hole.account,
+        hole.region,
+        ALL if everywhere else (evidence.canonical_name or evidence.name),
+        hole.interval,
+        identifier=hole.rule,
+    )
+    still = hole.interval.end >= sight.horizon.end < sight.period.end
+    return replace(
+        gap,
+        end=None if still else gap.end,
+        within=hole.interval.clip(sight.period) or hole.interval,
+        resources=() if everywhere else resources,
+    )
+
+
+def _instance(
+    sight: _Sight, row: RuleInstance, seen: Intervals
+) -> tuple[InstanceResult, list[Deviation], list[Gap]]:
+    span = sight.span
+    resources: list[str] = []
+    throughout = at_start = at_end = 0
+    share = Share()
+    deviations: list[Deviation] = []
+    unseen: dict[tuple[str, Instant], list[tuple[str, history.Piece]]] = {}
+    for resource in sight.by_instance.get(row.key, ()):
+        pieces = sight.pieces[row.key, resource]
+        own = history.share_of(pieces, seen, span)
+        if not own.present:
+            continue
+        resources.append(resource)
+        share += own
+        throughout += own.present == own.observed - own.deviating - own.exempt
+        at_start += history.present_at(pieces, span.start)
+        at_end += any(piece.end is None for piece in pieces)
+        for piece in pieces:
+            if piece.state is State.NON_COMPLIANT:
+                deviations.extend(_deviations(sight, row, resource, piece, seen))
+            reason = history.UNSEEN.get(piece.state)
+            if reason and piece.within(span):
+                unseen.setdefault((reason, piece.start), []).append((resource, piece))
+    gaps = [
+        _unseen_gap(sight, row, reason, found)
+        for (reason, _), found in sorted(unseen.items())
+    ]
+    result = InstanceResult(
+        rule=row.rule,
+        deployed_as=row.deployed_as,
+        identifier=row.identifier,
+        parameters=row.parameters,
+        account=row.account,
+        region=row.region,
+        trigger=row.trigger,
+        frequency=row.frequency,
+        matched=row.matched,
+        at_start=at_start,
+        at_end=at_end,
+        resources=tuple(sorted(resources)),
+        throughout=throughout,
+        share=share,
+        deviations=tuple(d.id for d in sorted(deviations, key=_order)),
+        gaps=tuple(g.id for g in sorted(gaps, key=_order)),
+    )
+    return result, deviations, gaps
+
+
+def _deviations(
+    sight: _Sight,
+    row: RuleInstance,
+    resource: str,
+    piece: history.Piece,
+    seen: Intervals,
+) -> list[Deviation]:
+    return [
+        Deviation(
+            id=deviation_id(
+                row.identifier,
+                row.parameters,
+                row.account,
+                row.region,
+                resource,
+                part.start,
+            ),
+            rule=row.rule,
+            identifier=row.identifier,
+            parameters=row.parameters,
+            account=row.account,
+            region=row.region,
+            resource=resource,
+            start=part.start,
+            end=part.end,
+            within=within,
+            ended_by=part.ended_by,
+            precision=_precision(row),
+        )
+        for part in history.observed_parts(piece, seen, sight.horizon)
+        if (within := _within(part, sight))
+    ]
+
+
+def _within(part: history.Piece, sight: _Sight) -> Interval | None:
+    inside = part.within(sight.horizon)
+    return inside.clip(sight.span) if inside else None
+
+
+def _precision(row: RuleInstance) -> str:
+    return f"periodic:{row.frequency}" if row.trigger == "periodic" else "change"
+
+
+def _unseen_gap(
+    sight: _Sight,
+    row: RuleInstance,
+    reason: str,
+    found: list[tuple[str, history.Piece]],
+) -> Gap:
+    start = found[0][1].start
+    ends = [piece.end for _, piece in found]
+    last = None if None in ends else max(end for end in ends if end is not None)
+    whole = Interval(start, sight.horizon.end if last is None else last)
+    return replace(
+        _gap(
+            reason, row.account, row.region, row.rule, whole, identifier=row.identifier
+        ),
+        end=last,
+        within=whole.clip(sight.period) or whole,
+        resources=tuple(sorted(resource for resource, _ in found)),
+    )
+
+
+def _unmapped(
+    assessment: Assessment, sight: _Sight | None, mapped: set[str]
+) -> tuple[Deviation, ...]:
+    if sight is None:
+        return ()
+    accounts = {number for _, number in assessment.accounts}
+    rows = {
+        row.key: row
+        for run in sight.runs
+        for row in run.rules
+        if row.account in accounts and row.region in assessment.regions
+    }
+    found: list[Deviation] = []
+    for key, row in rows.items():
+        holes = (
+            *coverage.place_holes(sight.runs, row.account, row.region),
+            *sight.no_runs,
+        )
+        seen = coverage.covered(
+            sight.runs, holes, union(run.window for run in sight.runs)
+        )
+        for resource in sight.by_instance.get(key, ()):
+            for piece in sight.pieces[key, resource]:
+                if piece.state is State.NON_COMPLIANT:
+                    found.extend(_deviations(sight, row, resource, piece, seen))
+    return _unique_deviations(d for d in found if d.id not in mapped)

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shell: a table of verbs, one parser, one place that prints and exits.
+
+Rules enforced here:
+- results go to stdout, talk to stderr; `--json` gives the same result as data;
+- an error that a user can cause prints one line per problem and no traceback;
+- nothing heavy is imported before a verb runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import __version__
+from .errors import ControlbookError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a verb, as argparse takes it."""
+
+    names: tuple[str, ...]
+    options: Mapping[str, Any]  # argparse's own keyword arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb of the command line; `controlbook.commands.<module>.<name>` runs it."""
+
+    name: str
+    module: str
+    help: str
+    example: str
+    arguments: tuple[Argument, ...] = ()
+
+
+def _argument(*names: str, **options: Any) -> Argument:  # noqa: ANN401 - argparse's
+    return Argument(names, options)
+
+
+_ASSESSMENT = _argument("assessment", metavar="ASSESSMENT", help="e.g. PCI-2028-Q1")
+_PERSON = _argument(
+    "--as",
+    dest="person",
+    metavar="PERSON",
+    help="who acts: an id of people.yml (default: $CONTROLBOOK_PERSON)",
+)
+_PROPOSE = _argument(
+    "--pr", action="store_true", help="commit to a branch, push, open a pull request"
+)
+_STATEMENT = (
+    _argument("--statement", metavar="TEXT", help="what the person states, in words"),
+    _argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="YAML with a statement for each, instead of --statement",
+    ),
+)
+
+VERBS = (
+    Verb(
+        "collect",
+        "collect",
+        "read what AWS measured, store it, and commit its digest",
+        "controlbook collect --as-of 2028-02-15T06:00:00Z",
+        (
+            _argument(
+                "--stream",
+                default="config",
+                choices=("config", "reviews"),
+                help="which evidence to collect (default: config)",
+            ),
+            _argument("--push", action="store_true", help="push the new commits"),
+        ),
+    ),
+    Verb(
+        "check",
+        "check",
+        "check every human file, all problems at once",
+        "controlbook check --json",
+    ),
+    Verb(
+        "status",
+        "status",
+        "show where each requirement stands, and who is waited for",
+        "controlbook status PCI-2028-Q1",
+        (_argument("assessment", nargs="?", metavar="ASSESSMENT"),),
+    ),
+    Verb(
+        "annotate",
+        "annotate",
+        "explain a deviation or an evidence gap",
+        "controlbook annotate dev-5f2c9a1e77b04c13 --as j-moreau --ticket PCI-4432 \\\n"
+        '    --title "Stale backup archive" --text "Somebody switched it off …"',
+        (
+            _argument("ids", nargs="+", metavar="ID", help="dev-… or gap-…"),
+            _argument("--title", required=True, metavar="TEXT"),
+            _argument("--text", metavar="TEXT", help="the explanation, in Markdown"),
+            _argument("--file", type=Path, help="a Markdown file with the explanation"),
+            _argument("--ticket", default="", metavar="KEY"),
+            _argument("--audience", default="auditor", choices=("auditor", "internal")),
+            _PERSON,
+            _PROPOSE,
+        ),
+    ),
+    Verb(
+        "evidence",
+        "evidence",
+        "put a document into the vault as manual evidence",
+        "controlbook evidence add policy.pdf --id password-policy "
+        '--title "Password policy" \\\n'
+        "    --owner l-haddad --from 2028-01-01 --until 2029-01-01",
+        (
+            _argument("action", choices=("add",)),
+            _argument("file", type=Path, metavar="FILE"),
+            _argument("--id", required=True, dest="document", metavar="ID"),
+            _argument("--title", required=True, metavar="TEXT"),
+            _argument("--owner", required=True, metavar="PERSON"),
+            _argument("--from", required=True, dest="start", metavar="DATE"),
+            _argument("--until", required=True, dest="end", metavar="DATE"),
+            _argument("--received", metavar="DATE", help="default: the day of --as-of"),
+            _argument("--expires", metavar="DATE", help="default: the day of --until"),
+            _argument("--version", dest="edition", default="", metavar="TEXT"),
+            _PROPOSE,
+        ),
+    ),
+    Verb(
+        "attest",
+        "attest",
+        "attest controls as their owner",
+        "controlbook attest PCI-2028-Q1 pan-encrypted-at-rest --as j-moreau --pr \\\n"
+        '    --statement "This control is mine; the deviation is explained."',
+        (
+            _ASSESSMENT,
+            _argument("controls", nargs="+", metavar="CONTROL"),
+            *_STATEMENT,
+            _argument("--withdraw", action="store_true", help="take it back"),
+            _PERSON,
+            _PROPOSE,
+        ),
+    ),
+    Verb(
+        "signoff",
+        "attest",
+        "sign requirements off as their assessor",
+        "controlbook signoff PCI-2028-Q1 3.4 --as m-lindqvist --pr \\\n"
+        '    --conclusion satisfied --statement "I read the evidence and …"',
+        (
+            _ASSESSMENT,
+            _argument("requirements", nargs="+", metavar="REQUIREMENT"),
+            _argument(
+                "--conclusion",
+                choices=(
+                    "satisfied",
+                    "not-satisfied",
+                    "compensated",
+                    "not-applicable",
+                    "not-tested",
+                ),
+            ),
+            *_STATEMENT,
+            _argument("--reject", action="store_true", help="refuse to sign, with why"),
+            _argument("--withdraw", action="store_true", help="take it back"),
+            _PERSON,
+            _PROPOSE,
+        ),
+    ),
+    Verb(
+        "release",
+        "release",
+        "end an assessment: check everything, build it, tag it",
+        "controlbook release PCI-2028-Q1",
+        (
+            _ASSESSMENT,
+            _argument("--push", action="store_true", help="push commit and tag"),
+        ),
+    ),
+    Verb(
+        "build",
+        "build",
+        "build site, PDF, data files and bundle from the present commit",
+        "controlbook build PCI-2028-Q1 --draft",
+        (
+            _argument("assessment", nargs="?", metavar="ASSESSMENT"),
+            _argument(
+                "--draft",
+                action="store_true",
+                help="build what is not released, with DRAFT on every page",
+            ),
+            _argument("--out", type=Path, metavar="DIR", help="default: build"),
+        ),
+    ),
+    Verb(
+        "verify",
+        "verify",
+        "check a bundle (a zip or its unpacked folder), offline",
+        "controlbook verify PCI-2028-Q1.zip --raw vault/",
+        (
+            _argument("path", type=Path, metavar="PATH"),
+            _argument("--raw", type=Path, metavar="DIR", help="a copy of the vault"),
+            _argument(
+                "--pin", metavar="SHA256", help="a facts root known from outside"
+            ),
+        ),
+    ),
+    Verb(
+        "demo",
+        "demo",
+        "run the example programme from first evidence to signed report",
+        "controlbook demo --dir build/demo",
+        (
+            _argument("--dir", type=Path, default=Path("build/demo"), metavar="DIR"),
+            _argument(
+                "--content",
+                type=Path,
+                default=Path(),
+                metavar="DIR",
+                help="folder with the example programme (default: here)",
+            ),
+        ),
+    ),
+    Verb(
+        "sandbox",
+        "sandbox",
+        "serve an AWS and a GitHub on loopback to try the product on",
+        "controlbook sandbox --port 4566 --at 2028-02-15T06:00:00Z",
+        (
+            _argument("--port", type=int, default=0, help="default: any free one"),
+            _argument("--at", metavar="TIME", help="where its clock stands"),
+            _argument("--world", default="example", choices=("example", "tiny")),
+        ),
+    ),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser from the table of verbs."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "-C",
+        dest="root",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the programme's repository (default: here)",
+    )
+    shared.add_argument(
+        "--as-of", metavar="TIME", help="the clock, e.g. 2028-04-03T09:00:00Z"
+    )
+    shared.add_argument("--json", action="store_true", help="print the result as JSON")
+    shared.add_argument("-q", "--quiet", action="store_true", help="no talk on stderr")
+    shared.add_argument(
+        "-v", "--verbose", action="store_true", help="tracebacks of our own errors"
+    )
+    main_parser = argparse.ArgumentParser(
+        prog="controlbook",
+        description="Compliance as code: AWS Config's verdicts, signed off in Git, "
+        "as a site, a PDF and a bundle that verifies offline.",
+        epilog="exit codes: 0 fine · 1 found something · 2 usage or invalid file · "
+        "3 unexpected · 4 integrity failed · 5 a source unavailable or incomplete",
+    )
+    main_parser.add_argument(
+        "--version", action="version", version=f"controlbook {__version__}"
+    )
+    verbs = main_parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        sub = verbs.add_parser(
+            verb.name,
+            parents=[shared],
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            epilog=f"example:\n  {verb.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for argument in verb.arguments:
+            sub.add_argument(*argument.names, **argument.options)
+    return main_parser
+
+
+def run(arguments: Sequence[str]) -> Outcome:
+    """Run one verb and give its outcome; prints nothing to stdout."""
+    options = parser().parse_args(arguments)
+    verb = next(verb for verb in VERBS if verb.name == options.verb)
+    module = import_module(f"controlbook.commands.{verb.module}")
+    outcome: Outcome = getattr(module, verb.name)(options)
+    return outcome
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        outcome = run(given)
+        _print(outcome, as_json="--json" in given)
+        code = outcome.code
+    except ControlbookError as error:
+        if "-v" in given or "--verbose" in given:
+            traceback.print_exc()
+        print(error, file=sys.stderr)  # noqa: T201 - the shell prints
+        code = error.code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        code = Exit.UNAVAILABLE
+    except BrokenPipeError:
+        # The reader of stdout went away (`| head`): that is no fault of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.FINE
+    except Exception:  # noqa: BLE001 - the one handler for what nobody foresaw
+        traceback.print_exc()
+        code = Exit.UNEXPECTED
+    sys.exit(int(code))
+
+
+def _print(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(outcome.data, indent=2, ensure_ascii=False))  # noqa: T201
+    elif outcome.text:
+        print(outcome.text)  # noqa: T201
+    sys.stdout.flush()

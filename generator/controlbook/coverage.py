@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where evidence covers time, and where it does not.
+
+Rules enforced here:
+- an account × Region is covered in a window only if that window's run says that it
+  collected it; a window without a run covers nothing;
+- a rule speaks in a window only where that run found it deployed with the demanded
+  parameters and working; what is absent, failing or different is a hole with a reason;
+- equal causes that touch in time are one hole.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .model import ALL, ConfigRule, RuleInstance, Run
+from .timeline import Interval, Intervals, intersect, subtract, union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .timeline import Instant
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Hole:
+    """An interval without evidence, by cause; `rule` is an identifier or `all`."""
+
+    reason: str
+    account: str
+    region: str
+    rule: str
+    interval: Interval
+
+
+def windows(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Give the runs that cover time (corrections only add to earlier windows)."""
+    return tuple(run for run in runs if run.kind != "correction")
+
+
+def merged(holes: Iterable[Hole]) -> tuple[Hole, ...]:
+    """Merge holes of one cause that overlap or touch."""
+    by_cause: dict[tuple[str, str, str, str], list[Interval]] = defaultdict(list)
+    for hole in holes:
+        cause = (hole.reason, hole.account, hole.region, hole.rule)
+        by_cause[cause].append(hole.interval)
+    return tuple(
+        Hole(reason=reason, account=account, region=region, rule=rule, interval=piece)
+        for (reason, account, region, rule), pieces in sorted(by_cause.items())
+        for piece in union(pieces)
+    )
+
+
+def uncollected(runs: tuple[Run, ...], span: Interval) -> tuple[Hole, ...]:
+    """Give the stretches of `span` that no run's window covers."""
+    covered = union(run.window for run in runs)
+    return tuple(
+        Hole(reason="no-run", account=ALL, region=ALL, rule=ALL, interval=piece)
+        for piece in subtract((span,), covered)
+    )
+
+
+def place_holes(runs: tuple[Run, ...], account: str, region: str) -> tuple[Hole, ...]:
+    """Give the stretches in which runs could not cover one account × Region."""
+    found: list[Hole] = []
+    for run in runs:
+        rows = [
+            row
+            for row in run.missing
+            if row.account in {account, ALL} and row.region in {region, ALL}
+        ]
+        pieces = [(row.reason, row.interval.clip(run.window)) for row in rows]
+        if (account, region) not in run.collected and not rows:
+            pieces.append(("account-missing", run.window))
+        found.extend(
+            Hole(
+                reason=reason, account=account, region=region, rule=ALL, interval=piece
+            )
+            for reason, piece in pieces
+            if piece
+        )
+    return merged(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where and when a demanded rule spoke in one account × Region."""
+
+    instances: Mapping[str, RuleInstance]
+    """key → the instance as the last run saw it."""
+    in_force: Mapping[str, Intervals]
+    """key → the windows in which it was deployed as demanded."""
+    holes: tuple[Hole, ...]
+
+
+def deployment(
+    evidence: ConfigRule, runs: tuple[Run, ...], account: str, region: str
+) -> Deployment:
+    """Follow one demanded rule in one account × Region through the runs."""
+    instances: dict[str, RuleInstance] = {}
+    in_force: dict[str, list[Interval]] = defaultdict(list)
+    holes: list[Hole] = []
+    for run in runs:
+        if (account, region) not in run.collected:
+            continue
+        candidates = [
+            row
+            for row in run.rules
+            if row.identifier == evidence.identifier
+            and (row.account, row.region) == (account, region)
+        ]
+        matching = [row for row in candidates if demanded(evidence, row)]
+        for row in matching:
+            instances[row.key] = row
+            in_force[row.key].append(run.window)
+        reason = _silence(candidates, matching)
+        if reason:
+            holes.append(
+                Hole(
+                    reason=reason,
+                    account=account,
+                    region=region,
+                    rule=evidence.identifier,
+                    interval=run.window,
+                )
+            )
+    return Deployment(
+        instances=instances,
+        in_force={key: union(pieces) for key, pieces in in_force.items()},
+        holes=merged(holes),
+    )
+
+
+def demanded(evidence: ConfigRule, row: RuleInstance) -> bool:
+    """Tell whether a deployed rule has every parameter that the control demands."""
+    return set(evidence.parameters) <= set(row.parameters)
+
+
+def _silence(candidates: list[RuleInstance], matching: list[RuleInstance]) -> str:
+    if not candidates:
+        return "rule-absent"
+    if not matching:
+        return "parameters-differ"
+    if all(row.status != "ok" for row in matching):
+        return "rule-failing"
+    return ""
+
+
+def covered(
+    runs: tuple[Run, ...], holes: Iterable[Hole], key_in_force: Intervals
+) -> Intervals:
+    """Give the time in which verdicts of one rule instance count as observed."""
+    seen = intersect(union(run.window for run in runs), key_in_force)
+    return subtract(seen, union(hole.interval for hole in holes))
+
+
+def collected_until(runs: tuple[Run, ...], start: Instant) -> Instant | None:
+    """Give the end of the last window after `start`, or None."""
+    ends = [run.window.end for run in runs if run.window.end > start]
+    return max(ends, default=None)

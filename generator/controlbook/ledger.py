@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: each stream's chain of run manifests, and the states they fold to.
+
+Rules enforced here:
+- a stream's manifests are `evidence/<stream>/<seq>.json`, numbered from 000001 without
+  a hole, each naming the SHA-256 of the bytes before it; one ledger id for all;
+- windows never overlap and never go back, but for corrections; a hole between two
+  windows is legal here: it is an evidence gap, and assess.py finds it;
+- run ids are unique, windows too; a window has ended before its run starts;
+- sums agree: a rule's counts are its population, all rules' counts are the run's, and
+  the counts before, moved by the transitions, are the counts after;
+- `rules_root` binds the inherited rows; a root of records moves only with a transition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from .digest import (
+    ZERO,
+    NotCanonicalError,
+    canonical,
+    digest_of,
+    parse_canonical,
+    sha256,
+)
+from .errors import ControlbookError, Exit
+from .manifest import (
+    MalformedManifestError,
+    manifest_bytes,
+    read_manifest,
+    rules_root,
+)
+from .model import Ledger, Standing, State
+from .timeline import DAY, instant, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from .model import RuleInstance, Run, Transition
+    from .timeline import Interval
+
+__all__ = [
+    "Chain",
+    "LedgerError",
+    "chain_problems",
+    "fold_states",
+    "manifest_bytes",
+    "manifest_path",
+    "parse_state_lines",
+    "read_chains",
+    "read_ledger",
+    "rule_key",
+    "state_lines",
+]
+
+NOT_STREAMS = ("manual", "checkpoints")
+"""Folders of evidence/ that hold no run manifests."""
+
+KINDS = ("regular", "backfill", "correction")
+MAX_SKEW = DAY
+"""AWS's Date may differ from the collector's clock by no more than this."""
+
+_PATH = re.compile(r"evidence/([a-z][a-z0-9-]*)/(\d{6})\.json\Z", re.ASCII)
+
+
+class LedgerError(ControlbookError):
+    """The ledger does not hold together; names the manifest and what differs."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        """Say what differs, and in which manifest."""
+        super().__init__(
+            message,
+            place=place,
+            advice="restore the committed manifests from the vault",
+            code=Exit.INTEGRITY,
+        )
+
+
+def manifest_path(stream: str, seq: int) -> str:
+    """Give the path of a run manifest in the repository."""
+    return f"evidence/{stream}/{seq:06d}.json"
+
+
+def rule_key(
+    identifier: str,
+    parameters: Iterable[tuple[str, str]],
+    account: str,
+    region: str,
+) -> str:
+    """Give the key of a rule instance: 16 hex digits over what it checks, and where."""
+    pairs = [list(pair) for pair in sorted(parameters)]
+    return digest_of([identifier, pairs, account, region])[:16]
+
+
+# --- the chain -------------------------------------------------------------------
+
+
+def read_ledger(files: Mapping[str, bytes]) -> Ledger:
+    """Read every run manifest among the files; LedgerError at the first fault."""
+    chains = read_chains(files)
+    return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
+
+
+def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """List everything that is wrong with the chains, as `place: what differs`."""
+    return tuple(f"{place}: {message}" for place, message in _walk(files)[1])
+
+
+def read_chains(files: Mapping[str, bytes]) -> Mapping[str, Chain]:
+    """Read every stream's chain, ready to be added to; LedgerError at a fault."""
+    chains, problems = _walk(files)
+    for place, message in problems:
+        raise LedgerError(message, place)
+    return chains
+
+
+def _walk(
+    files: Mapping[str, bytes],
+) -> tuple[dict[str, Chain], list[tuple[str, str]]]:
+    problems: list[tuple[str, str]] = []
+    streams: dict[str, dict[int, bytes]] = {}
+    for path in sorted(files):
+        folder = path.split("/")[:2]
+        if folder[0] != "evidence" or folder[1] in NOT_STREAMS:
+            continue
+        match = _PATH.match(path)
+        if match:
+            streams.setdefault(match[1], {})[int(match[2])] = files[path]
+        else:
+            problems.append((path, "is no run manifest and does not belong here"))
+    chains: dict[str, Chain] = {}
+    ledgers: dict[str, str] = {}
+    for stream, manifests in streams.items():
+        chain = chains[stream] = Chain(stream, ledgers)
+        for seq in sorted(manifests):
+            chain.add(seq, manifests[seq])
+        problems.extend(chain.problems)
+    return chains, problems
+
+
+class Chain:
+    """One stream's manifests, added in order of their names."""
+
+    def __init__(self, stream: str, ledgers: dict[str, str] | None = None) -> None:
+        """Begin an empty chain; `ledgers` is shared by the chains of one ledger."""
+        self.stream = stream
+        self.ledgers = {} if ledgers is None else ledgers
+        self.runs: list[Run] = []
+        self.problems: list[tuple[str, str]] = []
+        self._seq = 0
+        self._prev = ZERO
+        self._ids: dict[str, int] = {}
+        self._windows: dict[Interval, int] = {}
+        self._states: dict[tuple[str, str], State] = {}
+
+    def add(self, seq: int, data: bytes) -> None:
+        """Take the next manifest in; what is wrong goes to `problems`."""
+        place = manifest_path(self.stream, seq)
+        for absent in range(self._seq + 1, seq):
+            gone = manifest_path(self.stream, absent)
+            self.problems.append((gone, f"is missing, though {place} follows it"))
+        previous = self.runs[-1] if self.runs else None
+        digest = sha256(data)
+        try:
+            run = read_manifest(data, digest, previous)
+        except MalformedManifestError as error:
+            self.problems.append((place, str(error)))
+        else:
+            self.problems.extend((place, text) for text in self._check(run, seq))
+            self.runs.append(run)
+        self._seq, self._prev = seq, digest
+
+    def _check(self, run: Run, seq: int) -> Iterator[str]:
+        previous = self.runs[-1] if self.runs else None
+        yield from self._identity(run, seq)
+        if run.prev != self._prev:
+            yield (
+                f"prev names {run.prev[:16]}…, but the manifest before seq {seq}"
+                f" is {self._prev[:16]}…"
+            )
+        yield from _window_problems(run, self._windows)
+        yield from _clock_problems(run, previous)
+        yield from _coverage_problems(run)
+        yield from _sum_problems(run, previous)
+        yield from self._transition_problems(run, previous)
+
+    def _identity(self, run: Run, seq: int) -> Iterator[str]:
+        if run.stream != self.stream:
+            yield f"the manifest is of stream {run.stream!r}, its folder is not"
+        if run.seq != seq:
+            yield f"the manifest says seq {run.seq}, its name says {seq}"
+        if run.kind not in KINDS:
+            yield f"kind {run.kind!r} is not one of {', '.join(KINDS)}"
+        first = self.ledgers.setdefault("ledger", run.ledger)
+        if run.ledger != first:
+            yield f"belongs to ledger {run.ledger!r}, the others to {first!r}"
+        twin = self._ids.setdefault(run.run_id, seq)
+        if twin != seq:
+            yield f"run id {run.run_id} stands in seq {twin} already"
+
+    def _transition_problems(self, run: Run, previous: Run | None) -> Iterator[str]:
+        known = {row.key: row for row in (previous.rules if previous else ())}
+        known |= {row.key: row for row in run.rules}
+        if list(run.transitions) != sorted(run.transitions):
+            yield "transitions are not in order"
+        moved: dict[str, Counter[str]] = {}
+        for change in run.transitions:
+            yield from self._change_problems(change, run, known)
+            delta = moved.setdefault(change.instance, Counter())
+            delta[change.before.value] -= 1
+            delta[change.after.value] += 1
+        if previous:
+            yield from _movement_problems(run, previous, moved)
+
+    def _change_problems(
+        self, change: Transition, run: Run, known: Mapping[str, RuleInstance]
+    ) -> Iterator[str]:
+        name = f"transition of {change.resource} under {change.rule} at"
+        name = f"{name} {iso(change.at)}"
+        row = known.get(change.instance)
+        if row is None:
+            yield f"{name}: rule instance {change.instance} is not in force"
+        elif (row.rule, row.account, row.region) != (
+            change.rule,
+            change.account,
+            change.region,
+        ):
+            yield f"{name}: rule or place differ from instance {change.instance}"
+        if not run.window.contains(change.at):
+            yield f"{name}: lies outside the run's window"
+        if change.before == change.after:
+            yield f"{name}: changes nothing"
+        last = self._states.get((change.instance, change.resource), change.before)
+        if last != change.before:
+            yield f"{name}: leaves {change.before}, but the state before is {last}"
+        self._states[change.instance, change.resource] = change.after
+
+
+def _window_problems(run: Run, windows: dict[Interval, int]) -> Iterator[str]:
+    window = run.window
+    name = f"window {iso(window.start)} to {iso(window.end)}"
+    end = max((known.end for known in windows), default=None)
+    if run.kind == "correction":
+        if not 0 < run.corrects < run.seq:
+            yield f"a correction names an earlier seq, not {run.corrects}"
+        if end is None or window.end > end:
+            yield f"{name} of a correction lies beyond what was collected"
+    else:
+        if run.corrects:
+            yield f"a {run.kind} run corrects nothing, yet names {run.corrects}"
+        twin = windows.setdefault(window, run.seq)
+        if twin != run.seq:
+            yield f"{name} stands in seq {twin} already"
+        elif end is not None and window.start < end:
+            yield f"{name} goes back before the end of the last one, {iso(end)}"
+
+
+def _clock_problems(run: Run, previous: Run | None) -> Iterator[str]:
+    if run.started < run.window.end:
+        yield (
+            f"the window ends at {iso(run.window.end)}, but the run started before,"
+            f" at {iso(run.started)}"
+        )
+    if run.finished < run.started:
+        yield "the run finished before it started"
+    if previous and run.started < previous.started:
+        yield f"the run started before seq {previous.seq} did"
+    if abs(run.aws_date - run.started) > MAX_SKEW:
+        yield f"the run's clock differs from AWS's, {iso(run.aws_date)}, by over a day"
+
+
+def _coverage_problems(run: Run) -> Iterator[str]:
+    if not set(run.collected) <= set(run.expected):
+        yield "coverage: an account × Region was collected that was not expected"
+    missed = {(row.account, row.region) for row in run.missing}
+    lost = set(run.expected) - set(run.collected) - missed
+    for account, region in sorted(lost):
+        yield f"coverage: {account} {region} is neither collected nor missing"
+    for row in run.missing:
+        if row.interval.clip(run.window) != row.interval:
+            yield f"coverage: {row.account} {row.region} is missing outside the window"
+
+
+def _sum_problems(run: Run, previous: Run | None) -> Iterator[str]:
+    # An inherited row is the very row that an earlier manifest was checked with.
+    known = {id(row) for row in previous.rules} if previous else set()
+    total: Counter[str] = Counter()
+    for row in run.rules:
+        for state, count in row.counts:
+            total[state] += count
+        if id(row) not in known:
+            yield from _row_problems(row)
+    if dict(run.counts) != {state: count for state, count in total.items() if count}:
+        yield "sums: counts differ from the sum over the rules"
+    inherited = previous and run.rules is previous.rules
+    root = previous.rules_root if previous and inherited else rules_root(run.rules)
+    if run.rules_root != root:
+        yield f"rules_root is {run.rules_root[:16]}…, the rules give {root[:16]}…"
+    states = [stored for stored in run.objects if stored.role == "state"]
+    places = {(row.account, row.region) for row in run.rules}
+    if places and [stored.records for stored in states] != [len(places)]:
+        yield "sums: one state pack with one record per account × Region is due"
+
+
+def _row_problems(row: RuleInstance) -> Iterator[str]:
+    counted = sum(count for _, count in row.counts)
+    if counted != row.population:
+        yield (
+            f"sums: rule {row.rule} in {row.account} {row.region} counts"
+            f" {counted} resources of {row.population}"
+        )
+    if row.key != rule_key(row.identifier, row.parameters, row.account, row.region):
+        yield f"rules: key {row.key} is not that of {row.rule} in {row.account}"
+
+
+def _movement_problems(
+    run: Run, previous: Run, moved: Mapping[str, Counter[str]]
+) -> Iterator[str]:
+    if run.rules is previous.rules and not moved:
+        return
+    before = {row.key: row for row in previous.rules}
+    after = {row.key: row for row in run.rules}
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old is new and key not in moved:
+            continue
+        due = Counter(dict(old.counts) if old else {})
+        due.update(moved.get(key, {}))
+        due.pop(State.ABSENT.value, None)
+        row = new or old
+        name = f"rule {row.rule} in {row.account} {row.region}" if row else key
+        if {s: n for s, n in due.items() if n} != (dict(new.counts) if new else {}):
+            yield f"sums: {name}: the transitions do not lead to its counts"
+        elif old and new and key not in moved and old.records_root != new.records_root:
+            yield f"records_root of {name} changed without a transition"
+
+
+# --- states ------------------------------------------------------------------------
+
+
+def fold_states(
+    opening: Iterable[Standing], transitions: Iterable[Transition]
+) -> tuple[Standing, ...]:
+    """Give the states that hold after the transitions, from those before them.
+
+    Transitions are taken by time; of two at one instant the later given wins. A
+    resource that becomes ABSENT leaves.
+    """
+    states = {(row.instance, row.resource): row for row in opening}
+    for change in sorted(transitions, key=lambda change: change.at):
+        key = (change.instance, change.resource)
+        states[key] = Standing(
+            instance=change.instance,
+            resource=change.resource,
+            state=change.after,
+            since=change.at,
+        )
+    return tuple(sorted(r for r in states.values() if r.state != State.ABSENT))
+
+
+def state_lines(
+    standings: Iterable[Standing], rules: Iterable[RuleInstance]
+) -> tuple[bytes, ...]:
+    """Write a state pack: one canonical JSON line per account × Region with rules.
+
+    Raises KeyError for a state under a rule instance that is not among the rules.
+    """
+    place = {row.key: (row.account, row.region) for row in rules}
+    states: dict[tuple[str, str], list[list[str]]] = {p: [] for p in place.values()}
+    for row in sorted(standings):
+        states[place[row.instance]].append(
+            [row.instance, row.resource, row.state.value, iso(row.since)]
+        )
+    return tuple(
+        canonical({"account": account, "region": region, "states": rows})
+        for (account, region), rows in sorted(states.items())
+    )
+
+
+def parse_state_lines(lines: Sequence[bytes]) -> tuple[Standing, ...]:
+    """Read the records of a state pack; LedgerError for anything else."""
+    found: list[Standing] = []
+    for line in lines:
+        try:
+            tree: Any = parse_canonical(line)  # its shape is what the except is for
+            found.extend(
+                Standing(
+                    instance=key, resource=name, state=State(state), since=instant(at)
+                )
+                for key, name, state, at in tree["states"]
+            )
+        except (NotCanonicalError, KeyError, TypeError, ValueError) as error:
+            message = f"not a record of a state pack: {error}"
+            raise LedgerError(message) from error
+    return tuple(sorted(found))
+
+
+def records_root_lines(standings: Iterable[Standing]) -> tuple[bytes, ...]:
+    """Give the Merkle leaves of one rule instance's states: what records_root binds."""
+    return tuple(
+        sorted(
+            canonical([row.resource, row.state.value, iso(row.since)])
+            for row in standings
+        )
+    )

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A programme's repository at one commit, with everything that follows from it.
+
+The edge where Git, vault and files become the values that the core works on.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .approve import Record, approve
+from .assess import assess, opening_run
+from .digest import digest_of
+from .errors import ControlbookError, Exit
+from .git import Repository
+from .ledger import parse_state_lines, read_ledger
+from .library import GOVERNED, read
+from .render.facts import facts
+from .render.report import Book, Commit, Report
+from .subjects import requirement_subject
+from .vault import open_vault
+from .vault.packs import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .digest import Json
+    from .model import (
+        Assessment,
+        Findings,
+        Ledger,
+        Library,
+        RequirementStatus,
+        Run,
+        Standing,
+    )
+    from .subjects import Subject
+    from .vault import Vault
+
+GENERATOR = f"controlbook {__version__}"
+READ = (*GOVERNED, "evidence/")
+
+
+class Programme:
+    """One commit of a programme's repository, read lazily and once."""
+
+    def __init__(self, repository: Repository, rev: str = "HEAD") -> None:
+        """Look at a repository at a revision."""
+        self.repository = repository
+        self.commit = repository.resolve(rev)
+        self._findings: dict[str, Findings] = {}
+
+    @classmethod
+    def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
+        """Find the repository around a folder."""
+        return cls(Repository.find(folder), rev)
+
+    @classmethod
+    def of_work_tree(cls, folder: Path) -> Programme:
+        """Look at the files that stand in the work tree, committed or not."""
+        programme = cls.open(folder)
+        programme.files = programme.repository.work_files(READ)
+        return programme
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """Every governed file and manifest, as committed."""
+        return self.repository.files_at(self.commit, READ)
+
+    @cached_property
+    def library(self) -> Library:
+        """The human files; raises InvalidFiles with every problem."""
+        return read(self.files)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The run manifests; raises ControlbookError where a chain is broken."""
+        return read_ledger(self.files)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The store that the settings name."""
+        return open_vault(self.library.settings.vault, self.repository.root)
+
+    def assessment(self, name: str) -> Assessment:
+        """Find an assessment by its id; raises ControlbookError with the known ids."""
+        found = self.library.assessments.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.library.assessments)) or "none"
+            message = f"there is no assessment {name!r}"
+            raise ControlbookError(message, advice=f"the programme has: {known}")
+        return found
+
+    def state_after(self, run: Run) -> tuple[Standing, ...]:
+        """Read the state pack that a run stored: every resource at its window's end."""
+        for stored in run.objects:
+            if stored.role == "state":
+                body = self.vault.get(stored.key, stored.version_id)
+                return parse_state_lines(unpack(body, stored))
+        message = f"run {run.stream} {run.seq:06d} names no state pack"
+        raise ControlbookError(message, code=Exit.INTEGRITY)
+
+    def opening(self, assessment: Assessment) -> tuple[Standing, ...]:
+        """Give the state that opens an assessment's period."""
+        first = opening_run(self.ledger.config, assessment.period)
+        return self.state_after(first) if first else ()
+
+    def findings(self, name: str) -> Findings:
+        """Derive an assessment's findings."""
+        if name not in self._findings:
+            assessment = self.assessment(name)
+            self._findings[name] = assess(
+                self.library, self.ledger, self.opening(assessment), assessment
+            )
+        return self._findings[name]
+
+    def record(self, name: str) -> Record:
+        """Bring together what judging the sign-offs of an assessment needs."""
+        paths = [file.path for file in self.library.signoffs if file.assessment == name]
+        return Record(
+            library=self.library,
+            findings=self.findings(name),
+            ledger=self.ledger,
+            assessment=self.assessment(name),
+            arrivals=self.repository.arrivals(self.commit, paths),
+        )
+
+    def statuses(self, name: str) -> Mapping[str, RequirementStatus]:
+        """Derive the status of every requirement of an assessment."""
+        return approve(self.record(name))
+
+    def subjects(self, name: str) -> Mapping[str, Subject]:
+        """Give what a sign-off of each requirement would be bound to now."""
+        assessment = self.assessment(name)
+        return {
+            number: requirement_subject(
+                self.library, self.findings(name), self.ledger, assessment, number
+            )
+            for number in assessment.requirements
+        }
+
+    def report(
+        self,
+        name: str,
+        *,
+        release: str = "",
+        toolchain: Mapping[str, str] | None = None,
+    ) -> Report:
+        """Bring together everything that the outputs of an assessment show."""
+        assessment = self.assessment(name)
+        statuses = self.statuses(name)
+        subjects = self.subjects(name)
+        document = self.facts(name, statuses, subjects)
+        return Report(
+            library=self.library,
+            ledger=self.ledger,
+            assessment=assessment,
+            framework=self.library.frameworks[assessment.framework],
+            findings=self.findings(name),
+            statuses=statuses,
+            subjects=subjects,
+            closing=self.closing(assessment),
+            commit=Commit(id=self.commit, at=self.repository.commit_time(self.commit)),
+            facts=document,
+            facts_root=digest_of(document),
+            release=release,
+            generator=GENERATOR,
+            toolchain=toolchain or {},
+        )
+
+    def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
+        """Give the state at the end of the last run that meets the period."""
+        runs = [
+            run
+            for run in self.ledger.config
+            if run.window.start < assessment.period.end and run.kind != "correction"
+        ]
+        return self.state_after(runs[-1]) if runs else ()
+
+    def facts(
+        self,
+        name: str,
+        statuses: Mapping[str, RequirementStatus],
+        subjects: Mapping[str, Subject],
+    ) -> Json:
+        """Write an assessment's canonical facts."""
+        return facts(
+            self.library,
+            self.ledger,
+            self.findings(name),
+            statuses,
+            subjects,
+            self.assessment(name),
+        )
+
+    def book(self, first: str, *, release: str, toolchain: Mapping[str, str]) -> Book:
+        """Bring together one site: the assessment asked for, then all the others."""
+        others = sorted(set(self.library.assessments) - {first})
+        return Book(
+            reports=(
+                self.report(first, release=release, toolchain=toolchain),
+                *(self.report(name, toolchain=toolchain) for name in others),
+            )
+        )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What site, PDF, data files and bundle are made from: one value per assessment.
+
+Rules enforced here:
+- an output reads this and nothing else: no clock, no file, no Git, no network;
+- the same commit and the same evidence give equal reports, wherever they are built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controlbook.digest import Json
+    from controlbook.model import (
+        Assessment,
+        Findings,
+        Framework,
+        Ledger,
+        Library,
+        RequirementStatus,
+        Run,
+        Standing,
+    )
+    from controlbook.subjects import Subject
+    from controlbook.timeline import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """The commit that a build shows."""
+
+    id: str
+    at: Instant
+    """Committer time, the clock of the build."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file that the build puts beside the site, for its readers to take."""
+
+    label: str
+    path: str
+    """Relative to the folder that holds `site/`, e.g. `PCI-2028-Q1.pdf`."""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One assessment at one commit, with everything that its pages may say."""
+
+    library: Library
+    ledger: Ledger
+    assessment: Assessment
+    framework: Framework
+    findings: Findings
+    statuses: Mapping[str, RequirementStatus]
+    """Requirement number → derived status."""
+    subjects: Mapping[str, Subject]
+    """Requirement number → what a sign-off is bound to now."""
+    closing: tuple[Standing, ...]
+    """State of every resource at the end of the last run."""
+    commit: Commit
+    facts_root: str
+    """SHA-256 of the assessment's canonical facts."""
+    release: str
+    """The release's name (the tag), or empty while unreleased."""
+    generator: str
+    """`controlbook <version>`"""
+    facts: Json = ""
+    """The canonical facts themselves."""
+    toolchain: Mapping[str, str] = field(default_factory=dict)
+    downloads: tuple[Download, ...] = ()
+
+    @property
+    def draft(self) -> bool:
+        """Tell whether every page must carry DRAFT."""
+        return not self.release
+
+    @property
+    def demo(self) -> bool:
+        """Tell whether every page must carry DEMO: evidence not AWS's, or no lock."""
+        return any(run.demo for runs in self.ledger.runs.values() for run in runs)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The `config` runs whose windows meet the period, or open it."""
+        period = self.assessment.period
+        return tuple(
+            run
+            for run in self.ledger.config
+            if run.window.end >= period.start and run.window.start < period.end
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Everything one site shows: a report per assessment, the first one the newest."""
+
+    reports: tuple[Report, ...]
+    verify_command: str = "controlbook verify"

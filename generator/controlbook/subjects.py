@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sign-off is bound to: (name, sha256) for one control or requirement.
+
+Rules enforced here (trust.md section 2):
+- a subject names only what belongs to this control or requirement, so that a change
+  elsewhere does not disturb it and a change here names itself;
+- nothing in a subject depends on time, commit, status, history or reviews;
+- the evidence is bound by what runs recorded of each rule instance, and what changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .coverage import demanded
+from .digest import canonical, digest_of, merkle_root
+from .model import ConfigRule, ManualDocument
+from .timeline import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .digest import Json
+    from .model import (
+        Annotation,
+        Assessment,
+        Control,
+        Deviation,
+        EvidenceSource,
+        Findings,
+        Gap,
+        InstanceResult,
+        Ledger,
+        Library,
+        RuleInstance,
+        SignOff,
+        Transition,
+    )
+
+Subject = tuple[tuple[str, str], ...]
+"""(name, sha256), in a fixed order."""
+
+
+def control_subject(
+    library: Library,
+    findings: Findings,
+    ledger: Ledger,
+    assessment: Assessment,
+    control: str,
+) -> Subject:
+    """Give what an owner's attestation of one control is bound to."""
+    entry = library.controls[control]
+    return _subject(
+        library,
+        findings,
+        ledger,
+        assessment,
+        controls=(entry,),
+        mapping={"control": control, "evidence": _evidence_document((entry,))},
+        scope=scope_document(assessment, ""),
+    )
+
+
+def requirement_subject(
+    library: Library,
+    findings: Findings,
+    ledger: Ledger,
+    assessment: Assessment,
+    number: str,
+) -> Subject:
+    """Give what an assessor's sign-off of one requirement is bound to."""
+    item = library.frameworks[assessment.framework].requirements[number]
+    controls = tuple(library.controls[name] for name in sorted(item.controls))
+    attested = attestations_of(library, assessment, item.controls)
+    return (
+        *_subject(
+            library,
+            findings,
+            ledger,
+            assessment,
+            controls=controls,
+            mapping={
+                "requirement": number,
+                "title": item.title,
+                "controls": [control.id for control in controls],
+                "inherited": item.inherited,
+                "not-applicable": item.not_applicable,
+                "evidence": _evidence_document(controls),
+            },
+            scope=scope_document(assessment, number),
+        ),
+        (
+            "attestations",
+            digest_of([[name, file.sha256] for name, file in sorted(attested.items())]),
+        ),
+    )
+
+
+def attestations_of(
+    library: Library, assessment: Assessment, controls: Iterable[str]
+) -> Mapping[str, SignOff]:
+    """Find the owners' attestations of some controls, by control."""
+    wanted = set(controls)
+    return {
+        file.about: file
+        for file in library.signoffs
+        if file.role == "owner"
+        and file.assessment == assessment.id
+        and file.about in wanted
+    }
+
+
+def annotations_of(
+    library: Library, ids: Iterable[str], controls: Iterable[str]
+) -> tuple[Annotation, ...]:
+    """Find the annotations that cover any of these deviations, gaps or controls."""
+    wanted = {*ids, *controls}
+    return tuple(
+        sorted(
+            (note for note in library.annotations if wanted & set(note.covers)),
+            key=lambda note: note.path,
+        )
+    )
+
+
+def _subject(
+    library: Library,
+    findings: Findings,
+    ledger: Ledger,
+    assessment: Assessment,
+    *,
+    controls: tuple[Control, ...],
+    mapping: Json,
+    scope: Json,
+) -> Subject:
+    names = [control.id for control in controls]
+    own = [findings.controls[name] for name in names]
+    ids = {name for found in own for name in found.ids}
+    notes = annotations_of(library, ids, names)
+    papers = [
+        library.manual[evidence.document]
+        for control in controls
+        for evidence in control.evidence
+        if isinstance(evidence, ManualDocument) and evidence.document in library.manual
+    ]
+    return (
+        ("controls", digest_of([[control.id, control.sha256] for control in controls])),
+        ("mapping", digest_of(mapping)),
+        ("scope", digest_of(scope)),
+        ("evidence", evidence_root(ledger, assessment, controls)),
+        ("findings", digest_of(findings_document(findings, names))),
+        ("annotations", digest_of([[note.path, note.sha256] for note in notes])),
+        (
+            "manual",
+            digest_of(
+                [
+                    [paper.path, paper.sha256, paper.object.sha256]
+                    for paper in sorted(papers, key=lambda paper: paper.path)
+                ]
+            ),
+        ),
+    )
+
+
+def _evidence_document(controls: tuple[Control, ...]) -> Json:
+    return [
+        [control.id, [_source_document(evidence) for evidence in control.evidence]]
+        for control in controls
+    ]
+
+
+def _source_document(evidence: EvidenceSource) -> Json:
+    if isinstance(evidence, ConfigRule):
+        return {
+            "key": evidence.key,
+            "identifier": evidence.identifier,
+            "parameters": dict(evidence.parameters),
+        }
+    return {"key": evidence.key}
+
+
+def scope_document(assessment: Assessment, number: str) -> Json:
+    """Write the scope that binds a sign-off; `number` adds this requirement's people.
+
+    Other requirements' assessors and delegations stay out, or every delegation would
+    make every sign-off stale.
+    """
+    document: dict[str, Json] = {
+        "assessment": assessment.id,
+        "framework": assessment.framework,
+        "period": [iso(assessment.period.start), iso(assessment.period.end)],
+        "accounts": [list(pair) for pair in assessment.accounts],
+        "regions": list(assessment.regions),
+        "excluded": [list(pair) for pair in assessment.excluded],
+        "policy": [list(pair) for pair in assessment.policy],
+    }
+    if number:
+        document["assessor"] = assessment.assessor_of(number)
+        document["delegations"] = [
+            [d.giver, d.receiver, d.role, iso(d.interval.start), iso(d.interval.end)]
+            for d in assessment.delegations
+            if number in d.requirements or not d.requirements
+        ]
+    return document
+
+
+def evidence_root(
+    ledger: Ledger, assessment: Assessment, controls: tuple[Control, ...]
+) -> str:
+    """Give the Merkle root over what runs recorded for these controls' rules.
+
+    One leaf per (stream, seq, rule, account, region): the root of its records and the
+    digest of its transitions, for every run whose window meets the period or ends at
+    its start, in the assessment's accounts and Regions.
+    """
+    demands = [
+        evidence
+        for control in controls
+        for evidence in control.evidence
+        if isinstance(evidence, ConfigRule)
+    ]
+    identifiers = {evidence.identifier for evidence in demands}
+    accounts = {number for _, number in assessment.accounts}
+    leaves: list[bytes] = []
+    for run in ledger.config:
+        window, period = run.window, assessment.period
+        if window.end < period.start or window.start >= period.end:
+            continue
+        moves: dict[str, list[Transition]] = {}
+        for move in run.transitions:
+            moves.setdefault(move.instance, []).append(move)
+        leaves.extend(
+            canonical(
+                [run.stream, run.seq, *_leaf(row, moves.get(row.key, []))],
+            )
+            for row in run.rules
+            if row.identifier in identifiers
+            and row.account in accounts
+            and row.region in assessment.regions
+            and any(
+                evidence.identifier == row.identifier and demanded(evidence, row)
+                for evidence in demands
+            )
+        )
+    return merkle_root(leaves)
+
+
+def _leaf(row: RuleInstance, moves: list[Transition]) -> list[Json]:
+    leaf: list[Json] = [row.key, row.account, row.region, row.records_root]
+    if moves:
+        leaf.append(
+            digest_of(
+                [
+                    [m.resource, iso(m.at), m.before, m.after, m.precision, m.cause]
+                    for m in sorted(moves)
+                ]
+            )
+        )
+    return leaf
+
+
+def findings_document(findings: Findings, controls: Iterable[str]) -> Json:
+    """Write the findings of some controls as canonical JSON's values."""
+    return [
+        {
+            "control": own.control,
+            "rules": [
+                {
+                    "evidence": result.evidence.key,
+                    "instances": [_instance(row) for row in result.instances],
+                }
+                for result in own.rules
+            ],
+            "documents": list(own.documents),
+            "deviations": [deviation_document(item) for item in own.deviations],
+            "gaps": [gap_document(item) for item in own.gaps],
+        }
+        for own in (findings.controls[name] for name in sorted(set(controls)))
+    ]
+
+
+def _instance(row: InstanceResult) -> Json:
+    return {
+        "rule": row.rule,
+        "identifier": row.identifier,
+        "parameters": dict(row.parameters),
+        "account": row.account,
+        "region": row.region,
+        "at-start": row.at_start,
+        "at-end": row.at_end,
+        "resources": list(row.resources),
+        "throughout": row.throughout,
+        "present-ms": row.share.present,
+        "observed-ms": row.share.observed,
+        "deviating-ms": row.share.deviating,
+        "exempt-ms": row.share.exempt,
+    }
+
+
+def deviation_document(item: Deviation) -> dict[str, Json]:
+    """Write one deviation as canonical JSON's values."""
+    return {
+        "id": item.id,
+        "rule": item.rule,
+        "identifier": item.identifier,
+        "parameters": dict(item.parameters),
+        "account": item.account,
+        "region": item.region,
+        "resource": item.resource,
+        "start": iso(item.start),
+        "end": "" if item.end is None else iso(item.end),
+        "within": [iso(item.within.start), iso(item.within.end)],
+        "ended-by": item.ended_by,
+        "precision": item.precision,
+    }
+
+
+def gap_document(item: Gap) -> dict[str, Json]:
+    """Write one evidence gap as canonical JSON's values."""
+    return {
+        "id": item.id,
+        "reason": item.reason,
+        "account": item.account,
+        "region": item.region,
+        "rule": item.rule,
+        "start": iso(item.start),
+        "end": "" if item.end is None else iso(item.end),
+        "within": [iso(item.within.start), iso(item.within.end)],
+        "resources": list(item.resources),
+    }

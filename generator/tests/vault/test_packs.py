@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packs: one gzip member of sorted lines, and nothing else."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlbook.digest import merkle_root, sha256
+from controlbook.model import StoredObject
+from controlbook.vault.packs import PackError, pack, unpack, verbatim
+
+records = st.lists(st.binary().map(lambda data: data.replace(b"\n", b"")))
+
+
+@given(records)
+def test_records_read_back_in_order(found: list[bytes]) -> None:
+    packed = pack(found)
+    assert unpack(packed.body) == tuple(sorted(found))
+    assert packed.records_root == merkle_root(sorted(found))
+    assert pack(reversed(found)).body == packed.body
+
+
+@pytest.mark.threat("T02")
+@pytest.mark.parametrize("tail", [gzip.compress(b"b\n"), b"junk", b"\0"])
+def test_data_after_the_member_is_refused(tail: bytes) -> None:
+    with pytest.raises(PackError, match="data after the single gzip member"):
+        unpack(pack([b"a"]).body + tail)
+
+
+@pytest.mark.threat("T03")
+def test_a_cut_pack_is_refused() -> None:
+    body = pack([b"a" * 100, b"b"]).body
+    for cut in range(len(body)):
+        with pytest.raises(PackError):
+            unpack(body[:cut])
+
+
+def test_a_bomb_is_refused() -> None:
+    with pytest.raises(PackError, match="inflates to more than 1000 bytes"):
+        unpack(pack([b"a" * 100_000]).body, limit=1000)
+
+
+@pytest.mark.parametrize("content", [b"b\na\n", b"a\nb"], ids=["order", "no end"])
+def test_lines_that_are_no_pack_are_refused(content: bytes) -> None:
+    with pytest.raises(PackError):
+        unpack(gzip.compress(content, mtime=0))
+
+
+def test_a_record_holds_no_line_feed() -> None:
+    with pytest.raises(PackError, match="line feed"):
+        pack([b"a\nb"])
+
+
+@pytest.mark.threat("T01")
+def test_every_flipped_byte_is_noticed() -> None:
+    packed = pack([b"one", b"two"])
+    stored = StoredObject(
+        role="records",
+        bucket="",
+        key=packed.key("config"),
+        version_id="v",
+        sha256=packed.sha256,
+        size=len(packed.body),
+        lock_mode="none",
+        lock_until="",
+        records=packed.records,
+        content_sha256=packed.content_sha256,
+        content_size=packed.content_size,
+        records_root=packed.records_root,
+    )
+    assert unpack(packed.body, stored) == (b"one", b"two")
+    for index in range(len(packed.body)):
+        body = bytearray(packed.body)
+        body[index] ^= 1
+        with pytest.raises(PackError):
+            unpack(bytes(body), stored)
+
+
+def test_foreign_bytes_are_kept_as_they_are() -> None:
+    body = gzip.compress(b'{"a": 1}', compresslevel=1, mtime=5)
+    kept = verbatim(body, records=1)
+    assert (kept.body, kept.content_sha256) == (body, sha256(b'{"a": 1}'))
+    assert kept.key("config") == f"packs/config/{sha256(body)}.json.gz"
