@@ -17,6 +17,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from controlbook.model import ALL, Conclusion, Status
+from controlbook.timeline import DAY
 
 from . import charts, words
 from .section import concluded, section_of
@@ -281,6 +282,14 @@ class Paper:
             self.report.assessment.period,
             (run.window for run in self.report.runs if run.kind != "correction"),
         )
+
+    @staticmethod
+    def window(run: Run) -> str:
+        """Write a run's window: the day alone where it is one UTC day."""
+        start, end = run.window.start, run.window.end
+        if start % DAY == 0 and run.window.length == DAY:
+            return words.day(start)
+        return words.stretch(start, end)
 
     @property
     def kinds_of_run(self) -> tuple[tuple[str, int], ...]:

@@ -110,7 +110,7 @@ def set_pages(
             body: bytes = HTML(string=html, url_fetcher=press).write_pdf(
                 stylesheets=sheets,
                 font_config=fonts,
-                finisher=_refuse_other_fonts,
+                finisher=_finish,
                 pdf_variant=VARIANT,
                 pdf_identifier=identifier,
                 attachments=[
@@ -137,8 +137,14 @@ def set_pages(
     return body
 
 
-def _refuse_other_fonts(document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf
+def _finish(document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf's PDF
     del document
+    _refuse_other_fonts(pdf)
+    pdf.catalog["PageMode"] = "/UseOutlines"
+    pdf.catalog["PageLabels"] = "<</Nums [0 <</S /D>>]>>"
+
+
+def _refuse_other_fonts(pdf: Any) -> None:  # noqa: ANN401 - pydyf's PDF
     named = {
         entry["FontName"].decode()
         for entry in pdf.objects

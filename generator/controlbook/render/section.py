@@ -138,14 +138,20 @@ def concluded(report: Report, section: RequirementSection, person: str) -> str:
     found = status.judgement
     label = words.conclusion(report.framework, status.conclusion)
     if found.counts and label and found.signoff:
-        deviations = words.count(len(section.found.deviations), "deviation")
-        gaps = words.count(len(section.found.gaps), "evidence gap")
         merged = f", merged {iso(found.pull.merged_at)}" if found.pull else ""
+        pull = found.pull.number if found.pull else words.NOTHING
+        acknowledged = " and ".join(
+            words.count(number, noun)
+            for number, noun in (
+                (len(section.found.deviations), "deviation"),
+                (len(section.found.gaps), "evidence gap"),
+            )
+            if number
+        )
         return (
-            f"{label}: signed by {person} on pull request "
-            f"{found.pull.number if found.pull else words.NOTHING}{merged}. "
-            f"It rests on {section.basis}, for the whole period, and on the "
-            f"acknowledgement of {deviations} and {gaps}."
+            f"{label}: signed by {person} on pull request {pull}{merged}. "
+            f"It rests on {section.basis}"
+            f"{', and acknowledges ' if acknowledged else ''}{acknowledged}."
         )
     why = "; ".join(found.reasons) or (
         "what was signed has changed" if found.stale else "nobody has signed"

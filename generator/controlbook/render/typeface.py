@@ -84,12 +84,13 @@ def drawable() -> frozenset[int]:
 
     Monospaced text falls back to the same family, so this holds for all text.
     """
-    upright, slanted = (
-        frozenset(TTFont(known.path, lazy=True).getBestCmap())
-        for known in FACES
-        if known.family == SANS
-    )
+    upright, slanted = (_covered(known.path) for known in FACES if known.family == SANS)
     return upright & slanted | {ord("\n"), ord("\t"), ord("\r")}
+
+
+def _covered(path: Path) -> frozenset[int]:
+    with TTFont(path, lazy=True) as font:
+        return frozenset(font.getBestCmap())
 
 
 def substituted(page: str) -> tuple[str, tuple[str, ...]]:
