@@ -8,7 +8,8 @@ Rules enforced here:
   happened meanwhile was not seen; a place that cannot be read keeps its last states
   and is missing;
 - what arrives after its window was closed becomes a correction, never an edit; what a
-  correction cannot take in cleanly is noted, and the run is incomplete.
+  correction cannot take in cleanly is noted, and the run is incomplete;
+- a history that the aggregator contradicts is no evidence.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from controlbook.digest import merkle_root
 from controlbook.errors import ControlbookError
 from controlbook.ledger import records_root_lines
-from controlbook.model import RuleInstance, Run, Standing, State, Transition
+from controlbook.model import Missing, RuleInstance, Run, Standing, State, Transition
 from controlbook.timeline import DAY, Instant, Interval, iso
 from controlbook.vault.packs import Pack, pack
 
@@ -28,12 +29,12 @@ from . import Past, Place, Reading, Scope
 from .aws import Connections, Conversation, endpoint_of, shared
 from .delivery import Bucket
 from .fold import Deployment, Fold, seeded
-from .gathering import Gathering, gather, seed_histories
+from .gathering import Gathering, Known, gather, seed_histories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from controlbook.model import Missing, Settings
+    from controlbook.model import Settings
 
     from .delivery import HistoryFile
 
@@ -48,7 +49,9 @@ class Head:
     rules: dict[Place, Rows] = field(default_factory=dict)
     states: dict[Place, States] = field(default_factory=dict)
     collected: frozenset[Place] = frozenset()
-    """What the last run collected: these places need no seeding."""
+    """What the last run collected."""
+    behind: frozenset[Place] = frozenset()
+    """Places of which deliveries had not come when the last window was closed."""
     end: Instant | None = None
     """Where the last window ended."""
     first: bool = True
@@ -132,7 +135,10 @@ class ConfigSource:
         gathering = Gathering(talk=talk, settings=self.settings, bucket=self._bucket)
         places = sorted({place for _, scope in windows for place in scope.places})
         known = {
-            place: frozenset(row.resource for row in head.states.get(place, ()))
+            place: Known(
+                resources=frozenset(r.resource for r in head.states.get(place, ())),
+                behind_since=_behind_since(past, place),
+            )
             for place in head.collected
         }
         # Up to now, since a delivery may lie in the folder of the day it came.
@@ -143,6 +149,22 @@ class ConfigSource:
         for index, (window, scope) in enumerate(windows):
             final = index == len(windows) - 1
             yield collection.window(window, scope, final=final)
+
+
+def _behind(missing: Iterable[Missing]) -> frozenset[Place]:
+    return frozenset(
+        (row.account, row.region) for row in missing if row.reason == "delivery-behind"
+    )
+
+
+def _behind_since(past: Past, place: Place) -> Instant | None:
+    """Give where the windows begin that deliveries have not reached, up to the last."""
+    since = None
+    for run in reversed(regular(past)):
+        if place not in _behind(run.missing):
+            return since
+        since = run.window.start
+    return since
 
 
 class _Collection:
@@ -168,10 +190,22 @@ class _Collection:
             if place in gathering.found and self._fold(place, window, transitions):
                 collected.append(place)
             missing += gathering.missing(place, window)
-        if final:
-            self._cross_check(window, collected)
+        doubtful = self._cross_check(window, collected) if final else ()
+        for place in doubtful:
+            # Evidence that contradicts itself is none; the next run reads afresh.
+            account, region = place
+            collected.remove(place)
+            missing.append(
+                Missing(
+                    account=account,
+                    region=region,
+                    reason="source-failed",
+                    interval=window,
+                )
+            )
         self.notes = [*gathering.notes, *self.notes]
         head.collected = frozenset(collected)
+        head.behind = _behind(missing)
         head.end = window.end
         head.first = False
         items = [
@@ -231,7 +265,7 @@ class _Collection:
         opening = head.states.get(place, ())
         seeds: States | None = None
         unknown: set[str] = set()
-        if place not in head.collected:
+        if place not in head.collected or place in head.behind:
             try:
                 histories = seed_histories(self.gathering, place, window.start)
             except ControlbookError as error:
@@ -257,32 +291,46 @@ class _Collection:
         )
         return True
 
-    def _cross_check(self, window: Interval, collected: Iterable[Place]) -> None:
-        """Compare what the aggregator shows as NON_COMPLIANT with the folded states."""
+    def _cross_check(
+        self, window: Interval, collected: Iterable[Place]
+    ) -> tuple[Place, ...]:
+        """Compare what the aggregator shows as NON_COMPLIANT with the folded states.
+
+        Gives the places whose history lacks something.
+        """
         fresh = self.gathering.sources or {}
+        doubtful = []
         for place in collected:
             if fresh[place].status != "SUCCEEDED":
                 continue
-            names = {row.deployed_as: row.key for row in self.head.rules[place]}
-            for deployed in self.gathering.found[place].survey.rules:
-                names[deployed.instance.deployed_as] = deployed.instance.key
-            states = {
-                (row.instance, row.resource): row for row in self.head.states[place]
-            }
-            for seen in self.gathering.contributors:
-                if seen.place != place or seen.recorded >= window.end:
-                    continue
-                row = states.get((names.get(seen.rule, ""), seen.resource))
-                # A state newer than the aggregator's verdict contradicts nothing.
-                newer = row is not None and row.since > seen.recorded
-                if newer or (row and row.state is State.NON_COMPLIANT):
-                    continue
+            notes = self._contradictions(place, window)
+            if notes:
+                doubtful.append(place)
                 self.complete = False
-                self.notes.append(
-                    f"{' '.join(place)}: the aggregator shows {seen.resource} as"
-                    f" NON_COMPLIANT under {seen.rule} since {iso(seen.recorded)} or"
-                    f" before, the history says {row.state if row else 'nothing'}"
-                )
+                self.notes += notes
+        return tuple(doubtful)
+
+    def _contradictions(self, place: Place, window: Interval) -> list[str]:
+        names = {
+            deployed.instance.deployed_as: deployed.instance.key
+            for deployed in self.gathering.found[place].survey.rules
+        }
+        states = {(row.instance, row.resource): row for row in self.head.states[place]}
+        notes = []
+        for seen in self.gathering.contributors:
+            if seen.place != place or seen.recorded >= window.end:
+                continue
+            row = states.get((names.get(seen.rule, ""), seen.resource))
+            # A state newer than the aggregator's verdict contradicts nothing.
+            newer = row is not None and row.since > seen.recorded
+            if newer or (row and row.state is State.NON_COMPLIANT):
+                continue
+            notes.append(
+                f"{' '.join(place)}: the aggregator shows {seen.resource} as"
+                f" NON_COMPLIANT under {seen.rule} since {iso(seen.recorded)} or"
+                f" before, the history says {row.state if row else 'nothing'}"
+            )
+        return notes
 
     # --- what came late -------------------------------------------------------------
 
@@ -330,7 +378,8 @@ class _Collection:
                 continue
             standing = fold.of(item.resource).values()
             if item.at < begin or any(row.since > item.at for row in standing):
-                self.complete = False
+                if self._claimed(place, item.at):
+                    self.complete = False
                 self.notes.append(
                     f"{' '.join(place)}: a late item of {item.resource}, captured"
                     f" {iso(item.at)}, lies before what is known and was not taken in"
@@ -345,6 +394,18 @@ class _Collection:
             fold.transitions,
         )
         return fold.transitions
+
+    def _claimed(self, place: Place, moment: Instant) -> bool:
+        """Tell whether a run said that it covers a place at an instant."""
+        return any(
+            run.window.contains(moment)
+            and place in run.collected
+            and not any(
+                (row.account, row.region) == place and row.interval.contains(moment)
+                for row in run.missing
+            )
+            for run in regular(self.past)
+        )
 
     def _correction(
         self,
