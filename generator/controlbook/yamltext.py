@@ -201,15 +201,16 @@ def _parse(text: str, offset: int) -> Text:
     except _RefusedError as error:
         return Text(None, (*builder.flaws, error.flaw))
     except YAMLError as error:
-        return Text(None, (*builder.flaws, _syntax_flaw(error, offset)))
+        last = text.removesuffix("\n").count("\n")
+        return Text(None, (*builder.flaws, _syntax_flaw(error, last, offset)))
     return Text(node, tuple(builder.flaws))
 
 
-def _syntax_flaw(error: YAMLError, offset: int) -> Flaw:
+def _syntax_flaw(error: YAMLError, last: int, offset: int) -> Flaw:
     line, what = 1, str(error).split("\n", maxsplit=1)[0]
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        line = min(mark.line, last) + 1 if mark else 1
         what = ", ".join(part for part in (error.context, error.problem) if part)
     advice = "check quotes, indentation and brackets; quote texts that hold a colon"
     return Flaw(line + offset, f"broken YAML: {what}", advice)

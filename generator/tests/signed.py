@@ -62,13 +62,14 @@ def library() -> Library:
 def signed(base: Library) -> Library:
     """Attest every control and sign every requirement on what is there now."""
     chain = small.ledger()
-    findings = assess(base, chain, small.standings(), ASSESSMENT)
+    assessment = base.assessments[ASSESSMENT.id]
+    findings = assess(base, chain, small.standings(), assessment)
     attestations = tuple(
         _file(
             "owner",
             name,
             found.ids,
-            control_subject(base, findings, chain, ASSESSMENT, name),
+            control_subject(base, findings, chain, assessment, name),
         )
         for name, found in findings.controls.items()
     )
@@ -78,7 +79,7 @@ def signed(base: Library) -> Library:
             "assessor",
             number,
             found.ids,
-            requirement_subject(base, findings, chain, ASSESSMENT, number),
+            requirement_subject(base, findings, chain, assessment, number),
         )
         for number, found in findings.requirements.items()
     )

@@ -281,7 +281,7 @@ def test_a_merge_by_bypass_does_not_count() -> None:
 def test_a_push_after_the_approval_voids_it() -> None:
     review = replace(pull().reviews[0], commit="0" * 40)
     changed = replace(pull(), reviews=(review,))
-    refused(signed.record(pulls={PATH: changed}), "not its head")
+    refused(signed.record(pulls={PATH: changed}), "not the final head")
 
 
 @pytest.mark.threat("T54")

@@ -14,6 +14,7 @@ from controlbook.timeline import iso
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from controlbook.model import RequirementStatus
 
@@ -43,7 +44,9 @@ def status(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _text(programme: Programme, name: str, table: dict[str, RequirementStatus]) -> str:
+def _text(
+    programme: Programme, name: str, table: Mapping[str, RequirementStatus]
+) -> str:
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
     counts = Counter(row.status for row in table.values())
@@ -81,7 +84,7 @@ def _why(row: RequirementStatus) -> str:
 
 
 def _data(
-    programme: Programme, name: str, table: dict[str, RequirementStatus]
+    programme: Programme, name: str, table: Mapping[str, RequirementStatus]
 ) -> dict[str, object]:
     found = programme.findings(name)
     return {

@@ -95,7 +95,8 @@ def swimlane(lanes: Sequence[Lane], period: Interval) -> str:
     for moment, label in _ticks(period):
         x = _x(moment, period, left, right)
         body.append(_line(x, top, x, bottom + 3, "ch-grid", RULE))
-        body.append(_text(x, bottom + 14, label, anchor="middle", size=8.5))
+        anchor = "end" if moment == period.end else "middle"
+        body.append(_text(x, bottom + 14, label, anchor=anchor, size=8.5))
     widened = False
     for index, lane in enumerate(lanes):
         middle = top + lane_height * (index + 0.5)
@@ -131,8 +132,8 @@ def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Draw requirement × account: what the evidence of each cell showed."""
     if not rows or not columns:
         return ""
-    left, top, height = 190.0, 26.0, 17.0
-    width = min(120.0, (700.0 - left) / len(columns))
+    left, top, height = 260.0, 26.0, 17.0
+    width = min(110.0, (700.0 - left) / len(columns))
     body: list[str] = []
     for index, name in enumerate(columns):
         x = left + width * (index + 0.5)
@@ -142,7 +143,7 @@ def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
     for index, row in enumerate(rows):
         y = top + height * (index + 0.5)
         body.append(_line(0, y + height / 2, right, y + height / 2, "ch-grid", RULE))
-        body.append(_text(0, y + 3, _shortened(row.label)))
+        body.append(_text(0, y + 3, _shortened(row.label, 48)))
         for place, cell in enumerate(row.cells):
             body.extend(_symbols(left + width * (place + 0.5), y, cell))
     y = top + height * len(rows) + 16
@@ -232,7 +233,8 @@ def calendar(period: Interval, covered: Iterable[Interval]) -> str:
         ("gap", "no run: evidence gap"),
     ):
         if counts[kind]:
-            label = f"{counts[kind]} days {word}"
+            noun = "day" if counts[kind] == 1 else "days"
+            label = f"{counts[kind]} {noun} {word}"
             body.append(_day(place, y - 9, size - 2, kind))
             body.append(_text(place + 16, y, label))
             place += 34 + len(label) * 5.4

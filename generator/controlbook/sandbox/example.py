@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example programme's world (design section 9), and a tiny one for tests.
+"""The example programme's world (design section 9).
 
 Rules enforced here:
 - three deviations, one failing rule and some quiet life happen in 2028; everything
@@ -121,108 +121,44 @@ COUNTED = {
     ("AWS::IAM::Policy", "ANPA"): {PROD: 5, STAGING: 4, TOOLING: 6, AUDIT: 2},
 }
 
-RULES: tuple[tuple[str, str, str, str], ...] = (
-    # name, identifier, resource type, trigger
-    (
-        "s3-bucket-server-side-encryption-enabled",
-        "S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED",
-        "AWS::S3::Bucket",
-        "change",
+RULES = {
+    ("AWS::S3::Bucket", "change"): (
+        "s3-bucket-server-side-encryption-enabled s3-bucket-ssl-requests-only"
     ),
-    (
-        "rds-storage-encrypted",
-        "RDS_STORAGE_ENCRYPTED",
-        "AWS::RDS::DBInstance",
-        "change",
+    ("AWS::S3::Bucket", "both"): "s3-bucket-public-read-prohibited",
+    ("AWS::RDS::DBInstance", "change"): "rds-storage-encrypted",
+    ("AWS::DynamoDB::Table", "change"): "dynamodb-table-encryption-enabled",
+    ("AWS::Redshift::Cluster", "change"): "redshift-cluster-kms-enabled",
+    ("AWS::EC2::SecurityGroup", "both"): "restricted-ssh",
+    ("AWS::EC2::SecurityGroup", "change"): "vpc-default-security-group-closed",
+    ("AWS::EC2::VPC", "periodic"): "vpc-flow-logs-enabled",
+    ("AWS::KMS::Key", "periodic"): "cmk-backing-key-rotation-enabled",
+    ("AWS::IAM::Policy", "change"): "iam-policy-no-statements-with-admin-access",
+    ("AWS::IAM::User", "periodic"): (
+        "iam-user-unused-credentials-check mfa-enabled-for-iam-console-access"
     ),
-    (
-        "dynamodb-table-encryption-enabled",
-        "DYNAMODB_TABLE_ENCRYPTION_ENABLED",
-        "AWS::DynamoDB::Table",
-        "change",
+    ("AWS::CloudTrail::Trail", "periodic"): (
+        "cloud-trail-log-file-validation-enabled cloud-trail-encryption-enabled "
+        "cloud-trail-cloud-watch-logs-enabled"
     ),
-    (
-        "ec2-ebs-encryption-by-default",
-        "EC2_EBS_ENCRYPTION_BY_DEFAULT",
-        ACCOUNT,
-        "periodic",
+    (ACCOUNT, "periodic"): (
+        "ec2-ebs-encryption-by-default iam-password-policy root-account-mfa-enabled "
+        "iam-root-access-key-check multi-region-cloudtrail-enabled"
     ),
-    ("redshift-cluster-kms-enabled", "", "AWS::Redshift::Cluster", "change"),
-    ("restricted-ssh", "INCOMING_SSH_DISABLED", "AWS::EC2::SecurityGroup", "both"),
-    (
-        "vpc-default-security-group-closed",
-        "VPC_DEFAULT_SECURITY_GROUP_CLOSED",
-        "AWS::EC2::SecurityGroup",
-        "change",
-    ),
-    (
-        "s3-bucket-public-read-prohibited",
-        "S3_BUCKET_PUBLIC_READ_PROHIBITED",
-        "AWS::S3::Bucket",
-        "both",
-    ),
-    ("vpc-flow-logs-enabled", "VPC_FLOW_LOGS_ENABLED", "AWS::EC2::VPC", "periodic"),
-    (
-        "s3-bucket-ssl-requests-only",
-        "S3_BUCKET_SSL_REQUESTS_ONLY",
-        "AWS::S3::Bucket",
-        "change",
-    ),
-    (
-        "cmk-backing-key-rotation-enabled",
-        "CMK_BACKING_KEY_ROTATION_ENABLED",
-        "AWS::KMS::Key",
-        "periodic",
-    ),
-    (
-        "iam-policy-no-statements-with-admin-access",
-        "IAM_POLICY_NO_STATEMENTS_WITH_ADMIN_ACCESS",
-        "AWS::IAM::Policy",
-        "change",
-    ),
-    (
-        "iam-user-unused-credentials-check",
-        "IAM_USER_UNUSED_CREDENTIALS_CHECK",
-        "AWS::IAM::User",
-        "periodic",
-    ),
-    ("iam-password-policy", "IAM_PASSWORD_POLICY", ACCOUNT, "periodic"),
-    (
-        "mfa-enabled-for-iam-console-access",
-        "MFA_ENABLED_FOR_IAM_CONSOLE_ACCESS",
-        "AWS::IAM::User",
-        "periodic",
-    ),
-    ("root-account-mfa-enabled", "ROOT_ACCOUNT_MFA_ENABLED", ACCOUNT, "periodic"),
-    ("iam-root-access-key-check", "IAM_ROOT_ACCESS_KEY_CHECK", ACCOUNT, "periodic"),
-    (
-        "multi-region-cloudtrail-enabled",
-        "MULTI_REGION_CLOUD_TRAIL_ENABLED",
-        ACCOUNT,
-        "periodic",
-    ),
-    (
-        "cloud-trail-log-file-validation-enabled",
-        "CLOUD_TRAIL_LOG_FILE_VALIDATION_ENABLED",
-        "AWS::CloudTrail::Trail",
-        "periodic",
-    ),
-    (
-        "cloud-trail-encryption-enabled",
-        "CLOUD_TRAIL_ENCRYPTION_ENABLED",
-        "AWS::CloudTrail::Trail",
-        "periodic",
-    ),
-    (
-        "cloud-trail-cloud-watch-logs-enabled",
-        "CLOUD_TRAIL_CLOUD_WATCH_LOGS_ENABLED",
-        "AWS::CloudTrail::Trail",
-        "periodic",
-    ),
-    # Deployed by the landing zone; no control of the example names it.
-    ("encrypted-volumes", "ENCRYPTED_VOLUMES", "AWS::EC2::Volume", "change"),
-)
+    ("AWS::EC2::Volume", "change"): "encrypted-volumes",
+}
+"""(resource type, trigger) of the rules by name, deployed in every account.
 
+The landing zone deploys encrypted-volumes; no control of the example names it.
+"""
+
+CUSTOM = ("redshift-cluster-kms-enabled",)
+"""The team's own Lambda rules."""
+IDENTIFIERS = {
+    "restricted-ssh": "INCOMING_SSH_DISABLED",
+    "multi-region-cloudtrail-enabled": "MULTI_REGION_CLOUD_TRAIL_ENABLED",
+}
+"""Managed rules whose SourceIdentifier is not their name in capitals."""
 PARAMETERS = {
     "iam-password-policy": PASSWORD_POLICY,
     "iam-user-unused-credentials-check": (("maxCredentialUsageAge", "90"),),
@@ -240,7 +176,12 @@ HOURLY = ("cloud-trail-cloud-watch-logs-enabled",)
 
 def example() -> World:
     """Give the world of the payments example."""
-    rules = tuple(_rule(account, *row) for account in NAMES for row in RULES)
+    rules = tuple(
+        _rule(account, name, kind, trigger)
+        for account in NAMES
+        for (kind, trigger), names in RULES.items()
+        for name in names.split()
+    )
     resources = (*_standing_resources(), *_quiet_life())
     first = compliant_throughout(rules, resources, after=FIRST_LOOK)
     defaults = {f"AWS::EC2::SecurityGroup/{_default_group(a)}" for a in NAMES}
@@ -289,21 +230,23 @@ def deployed_name(account: str, rule: str) -> str:
     return rule
 
 
-def _rule(account: str, rule: str, identifier: str, kind: str, trigger: str) -> Rule:
+def _rule(account: str, rule: str, kind: str, trigger: str) -> Rule:
     creator = ""
     if rule in PACKED:
         creator = "config-conforms.amazonaws.com"
     elif rule in HUBBED:
         creator = "securityhub.amazonaws.com"
     frequency = "One_Hour" if rule in HOURLY else "TwentyFour_Hours"
+    custom = rule in CUSTOM
+    identifier = IDENTIFIERS.get(rule, rule.upper().replace("-", "_"))
     function = f"arn:aws:lambda:{REGION}:{account}:function:{rule}"
     return Rule(
         account=account,
         region=REGION,
         name=deployed_name(account, rule),
-        identifier=identifier or function,
+        identifier=function if custom else identifier,
         created=DEPLOYED,
-        owner="AWS" if identifier else "CUSTOM_LAMBDA",
+        owner="CUSTOM_LAMBDA" if custom else "AWS",
         parameters=PARAMETERS.get(rule, ()),
         trigger=trigger,
         frequency=frequency if trigger != "change" else "",
@@ -320,13 +263,14 @@ def _default_group(account: str) -> str:
     return f"sg-0{_hex(account, 'AWS::EC2::SecurityGroup', '0')}"
 
 
-def _resource(
+def resource(
     account: str,
     kind: str,
     ident: str,
     created: Instant = BUILT,
     deleted: Instant | None = None,
 ) -> Resource:
+    """Make a resource in the example's Region."""
     return Resource(
         account=account,
         region=REGION,
@@ -341,16 +285,16 @@ def _standing_resources() -> Iterable[Resource]:
     """Give what exists from before the first run until after the last."""
     yield from _named_resources()
     yield from _counted_resources()
-    yield _resource(TOOLING, "AWS::EC2::VPC", "vpc-0b7e61d2")
+    yield resource(TOOLING, "AWS::EC2::VPC", "vpc-0b7e61d2")
     for account in NAMES:
-        yield _resource(account, ACCOUNT, account, JOINED)
+        yield resource(account, ACCOUNT, account, JOINED)
 
 
 def _named_resources() -> Iterable[Resource]:
     for kind, accounts in {"AWS::S3::Bucket": BUCKETS, **OTHERS}.items():
         for account, names in accounts.items():
             for name in names.split():
-                yield _resource(account, kind, name)
+                yield resource(account, kind, name)
 
 
 def _counted_resources() -> Iterable[Resource]:
@@ -359,41 +303,41 @@ def _counted_resources() -> Iterable[Resource]:
             for index in range(count):
                 made = _hex(account, kind, str(index))
                 ident = made.upper() if prefix.isupper() else made
-                yield _resource(account, kind, f"{prefix}{ident}")
+                yield resource(account, kind, f"{prefix}{ident}")
     for account, count in ((PROD, 4), (STAGING, 2), (TOOLING, 1), (AUDIT, 2)):
         for index in range(count):
             made = _hex(account, "key", str(index), length=32)
             parts = (made[:8], made[8:12], made[12:16], made[16:20], made[20:])
-            yield _resource(account, "AWS::KMS::Key", "-".join(parts))
+            yield resource(account, "AWS::KMS::Key", "-".join(parts))
 
 
 def _quiet_life() -> Iterable[Resource]:
     """Give what comes and goes within the quarter, compliant as long as it lives."""
-    yield _resource(
+    yield resource(
         PROD,
         "AWS::RDS::DBInstance",
         "payments-reporting-db",
         created=instant("2028-02-08T10:21:00Z"),
     )
-    yield _resource(
+    yield resource(
         STAGING,
         "AWS::RDS::DBInstance",
         "ledger-migration-db",
         deleted=instant("2028-03-02T16:40:00Z"),
     )
-    yield _resource(
+    yield resource(
         PROD,
         "AWS::EC2::Volume",
         "vol-0c4d19e7a6b58213f",
         deleted=instant("2028-01-25T14:05:00Z"),
     )
-    yield _resource(
+    yield resource(
         TOOLING,
         "AWS::DynamoDB::Table",
         "release-train-state",
         created=instant("2028-01-11T08:47:00Z"),
     )
-    yield _resource(
+    yield resource(
         TOOLING,
         "AWS::IAM::User",
         "artifact-uploader",
@@ -404,14 +348,14 @@ def _quiet_life() -> Iterable[Resource]:
 
 def _deviations() -> Iterable[Verdict]:
     """Give D1, D2 and D3 of the example, each with its end."""
-    yield from _deviation(
+    yield from deviation(
         PROD,
         "s3-bucket-server-side-encryption-enabled",
         "AWS::S3::Bucket/stale-backup-archive",
         "2028-02-14T03:12:00Z",
         "2028-02-14T03:17:00Z",
     )
-    yield from _deviation(
+    yield from deviation(
         TOOLING,
         "vpc-flow-logs-enabled",
         "AWS::EC2::VPC/vpc-0b7e61d2",
@@ -419,7 +363,7 @@ def _deviations() -> Iterable[Verdict]:
         "2028-03-08T09:00:00Z",
     )
     # The rule runs hourly; 12:30 is an evaluation that somebody asked for.
-    yield from _deviation(
+    yield from deviation(
         AUDIT,
         "cloud-trail-cloud-watch-logs-enabled",
         "AWS::CloudTrail::Trail/org-trail",
@@ -428,9 +372,10 @@ def _deviations() -> Iterable[Verdict]:
     )
 
 
-def _deviation(
+def deviation(
     account: str, rule: str, resource: str, start: str, end: str
 ) -> Iterable[Verdict]:
+    """Make a rule NON_COMPLIANT for a resource between two instants."""
     for at, state in ((start, NON_COMPLIANT), (end, COMPLIANT)):
         yield Verdict(
             at=instant(at),
@@ -440,70 +385,3 @@ def _deviation(
             resource=resource,
             state=state,
         )
-
-
-def tiny() -> World:
-    """Give a small world for tests: two accounts, two rules, one deviation."""
-    first, second = "000000000001", "000000000002"
-    rules = tuple(
-        Rule(
-            account=account,
-            region=REGION,
-            name=name,
-            identifier=identifier,
-            created=DEPLOYED,
-            trigger="change",
-            resource_types=(kind,),
-        )
-        for account in (first, second)
-        for name, identifier, kind in (
-            (
-                "s3-bucket-server-side-encryption-enabled",
-                "S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED",
-                "AWS::S3::Bucket",
-            ),
-            ("rds-storage-encrypted", "RDS_STORAGE_ENCRYPTED", "AWS::RDS::DBInstance"),
-        )
-    )
-    resources = (
-        _resource(first, "AWS::S3::Bucket", "alpha"),
-        _resource(first, "AWS::S3::Bucket", "beta"),
-        _resource(second, "AWS::S3::Bucket", "gamma"),
-        _resource(
-            second,
-            "AWS::RDS::DBInstance",
-            "delta",
-            created=instant("2028-01-02T07:00:00Z"),
-            deleted=instant("2028-01-03T07:00:00Z"),
-        ),
-    )
-    verdicts = (
-        *compliant_throughout(rules, resources, after=FIRST_LOOK),
-        *_deviation(
-            first,
-            "s3-bucket-server-side-encryption-enabled",
-            "AWS::S3::Bucket/beta",
-            "2028-01-01T10:00:00Z",
-            "2028-01-01T10:05:00Z",
-        ),
-    )
-    return World(
-        name="tiny",
-        home=first,
-        home_region=REGION,
-        regions=(REGION,),
-        aggregator="org",
-        delivery_bucket="config-delivery-000000000001",
-        accounts=tuple(
-            Account(id=number, name=name, joined=JOINED)
-            for number, name in ((first, "first"), (second, "second"))
-        ),
-        rules=rules,
-        resources=resources,
-        verdicts=tuple(sorted(verdicts)),
-        begin=instant("2028-01-01T06:00:00Z"),
-    )
-
-
-WORLDS = {"example": example, "tiny": tiny}
-"""The worlds that `controlbook sandbox --world` knows."""

@@ -70,7 +70,12 @@ class _Organization:
             for account in self._world.members(caller.now)
         ]
         size = params.get("MaxResults") or 20
-        page, token = self._page("ListAccounts", params, rows, size)
+        try:
+            page, token = self._page("ListAccounts", params, rows, size)
+        except ServiceError as error:  # Organizations names a bad token otherwise
+            raise ServiceError(
+                code="InvalidInputException", message=error.message
+            ) from error
         return {"Accounts": page, **token}
 
     def _arn(self, account: str) -> str:

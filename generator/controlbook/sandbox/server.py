@@ -20,20 +20,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
+from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import Instant, instant, iso
 
 from . import config, organizations
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
+from .example import example
 from .paging import Pager
 from .protocol import Caller, Service, ServiceError, error_document
 from .recording import Recording
 from .s3 import S3, Request
 from .sts import Sts, access_key, account_of, error_xml
+from .tiny import tiny
 from .trouble import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from .s3 import Reply
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
     GitHub = Callable[
         [str, str, str, dict[str, str], bytes], tuple[int, dict[str, str], bytes]
     ]
+
+WORLDS: Mapping[str, Callable[[], World]] = {"example": example, "tiny": tiny}
+"""The worlds that can be served by name."""
 
 CLOCK = "/_sandbox/clock"
 JSON = {"Content-Type": "application/json"}
@@ -137,6 +143,8 @@ class Sandbox:
         """Listen in the foreground until interrupted."""
         try:
             self._server.serve_forever(poll_interval=0.5)
+        except KeyboardInterrupt:
+            return
         finally:
             self._server.server_close()
 
@@ -204,6 +212,33 @@ class Sandbox:
             raise ServiceError(code="ThrottlingException", message="Rate exceeded")
 
 
+def serve(
+    say: Callable[[str], None],
+    *,
+    world: str = "example",
+    at: Instant | None = None,
+    port: int = 0,
+    github: GitHub | None = None,
+) -> None:
+    """Serve a named world in the foreground; `say` gets the export lines."""
+    if world not in WORLDS:
+        message = f"there is no world {world!r}"
+        advice = f"choose one of {', '.join(sorted(WORLDS))}"
+        raise ControlbookError(message, advice=advice)
+    chosen = WORLDS[world]()
+    clock = Clock(chosen.begin if at is None else at)
+    try:
+        sandbox = Sandbox(chosen, clock, github, port=port)
+    except OSError as error:
+        message = f"cannot listen on 127.0.0.1:{port}: {error.strerror}"
+        raise ControlbookError(
+            message, advice="choose another --port", code=Exit.UNAVAILABLE
+        ) from error
+    for name, value in sandbox.environment().items():
+        say(f"export {name}={value}")
+    sandbox.serve_forever()
+
+
 def _scope(request: Request) -> tuple[str, str, str] | None:
     """Read (access key, Region, service) from the signature, in header or query."""
     found = _SCOPE.search(request.headers.get("authorization", ""))
@@ -261,6 +296,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = _serve  # noqa: N815 - the standard library's names
     do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the same
+
+    def handle_expect_100(self) -> bool:
+        """Say `100 Continue` at once: the client waits a second for it."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
 
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():

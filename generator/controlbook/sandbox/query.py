@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from .recording import Record
 
+RULES = "configRuleList"
+
 FIELDS = (
     "accountId",
     "awsRegion",
@@ -76,23 +78,25 @@ class Query:
     fields: tuple[str, ...]
     conditions: tuple[Condition, ...]
 
-    def row(self, record: Record) -> str | None:
-        """Give the record's row as a JSON string, or None: not selected."""
-        flat = _flat(record)
-        if not all(each.holds(str(flat[each.field])) for each in self.conditions):
-            return None
+    def selects(self, record: Record) -> bool:
+        """Tell whether every condition holds for a record."""
+        return all(each.holds(_text(record, each.field)) for each in self.conditions)
+
+    def row(self, record: Record) -> str:
+        """Give the record's row as a JSON string."""
+        settings = configuration(record)
+        flat = {**_plain(record), "configuration": settings}
         found: dict[str, Any] = {}  # JSON of the fields asked for
         for field in self.fields:
             head, _, member = field.partition(".")
             if member:
-                found.setdefault(head, {})[member] = flat["configuration"][member]
-            elif field in flat:
+                found.setdefault(head, {})[member] = settings[member]
+            else:
                 found[field] = flat[field]
         return compact(found)
 
 
-def _flat(record: Record) -> dict[str, Any]:
-    settings = configuration(record)
+def _plain(record: Record) -> dict[str, str]:
     return {
         "accountId": record.account,
         "awsRegion": record.region,
@@ -103,9 +107,16 @@ def _flat(record: Record) -> dict[str, Any]:
         "configurationItemStatus": record.status,
         "configurationStateId": str(record.at),
         "version": "1.3",
-        "configuration": settings,
-        **{f"configuration.{name}": value for name, value in settings.items()},
     }
+
+
+def _text(record: Record, field: str) -> str:
+    """Give a property as the text that a condition compares."""
+    head, _, member = field.partition(".")
+    if head != "configuration":
+        return _plain(record)[field]
+    settings = configuration(record)
+    return compact(settings[member]) if member == RULES else str(settings[member])
 
 
 def parse(expression: str) -> Query:
@@ -127,7 +138,9 @@ def _conditions(text: str) -> list[Condition]:
             found.append(_comparison(match[1], match[2], match[3].replace("''", "'")))
         elif match := _IN.match(text, position):
             values = frozenset(re.findall(r"'([^']*)'", match[2]))
-            found.append(Condition(_known(match[1]), values.__contains__))
+            found.append(
+                Condition(_known(match[1], condition=True), values.__contains__)
+            )
         else:
             raise _invalid(why=f"not understood at {text[position : position + 40]!r}")
         position = match.end()
@@ -141,11 +154,11 @@ def _conditions(text: str) -> list[Condition]:
 
 def _comparison(field: str, sign: str, value: str) -> Condition:
     compare = _OPERATORS[sign]
-    return Condition(_known(field), lambda found: compare(found, value))
+    return Condition(_known(field, condition=True), lambda found: compare(found, value))
 
 
-def _known(field: str) -> str:
-    if field not in FIELDS:
+def _known(field: str, *, condition: bool = False) -> str:
+    if field not in FIELDS or (condition and field == "configuration"):
         raise _invalid(why=f"the sandbox knows no property {field!r}")
     return field
 

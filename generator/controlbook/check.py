@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules across the human files and the findings, for the files that stand before you.
+
+Rules enforced here:
+- an annotation covers deviations and gaps that exist, and its times are theirs;
+- it explains something of its own;
+- what a sign-off acknowledges exists in its assessment;
+- CODEOWNERS asks the right people about every governed path.
+
+`library.load` says what is wrong within the files; this says the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .annotations import substance
+from .codeowners import lint
+from .errors import Problem
+from .kinds.documents import FINDING
+from .timeline import iso
+from .yamltext import Listing, Table, front_matter, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .model import Annotation, Deviation, Findings, Gap, Library, SignOff
+    from .timeline import Instant
+    from .yamltext import Node
+
+    Facts = Mapping[str, Deviation | Gap]
+
+
+def check(
+    library: Library, files: Mapping[str, bytes], findings: Mapping[str, Findings]
+) -> tuple[Problem, ...]:
+    """List what is wrong between the human files and the facts, sorted.
+
+    `findings` holds those of every assessment; without any, nothing can be held
+    against the facts, and only the rest is checked.
+    """
+    found = list(lint(library, files))
+    facts = {id_: _facts(one) for id_, one in findings.items()}
+    everything = {key: fact for one in facts.values() for key, fact in one.items()}
+    for annotation in library.annotations:
+        data = files[annotation.path]
+        found += _text(annotation, library.annotations, data)
+        if findings:
+            node = front_matter(data).node
+            found += _covered(annotation, everything, node)
+            found += _times(annotation, everything, node)
+    for record in library.signoffs:
+        if record.assessment in facts:
+            node = parse(files[record.path]).node
+            found += _acknowledged(record, facts[record.assessment], node)
+    return tuple(sorted(set(found)))
+
+
+def _facts(findings: Findings) -> Facts:
+    facts: dict[str, Deviation | Gap] = {gap.id: gap for gap in findings.gaps}
+    for deviation in (*findings.deviations, *findings.unmapped):
+        facts[deviation.id] = deviation
+    return facts
+
+
+def _text(
+    annotation: Annotation, others: tuple[Annotation, ...], data: bytes
+) -> Iterator[Problem]:
+    reason = substance(annotation, others)
+    if reason:
+        body = data.count(b"\n") - annotation.body.count("\n") + 1
+        yield Problem(
+            path=annotation.path,
+            line=body,
+            message=reason,
+            advice="write cause, remediation and ticket in your own words",
+        )
+
+
+def _covered(
+    annotation: Annotation, everything: Facts, node: Node | None
+) -> Iterator[Problem]:
+    for id_ in annotation.covers:
+        if FINDING.match(id_) and id_ not in everything:
+            yield Problem(
+                path=annotation.path,
+                line=_item_line(node, "covers", id_),
+                message=f"covers: no assessment has {id_}",
+                advice="take the id from `status`, or remove it",
+            )
+
+
+def _times(
+    annotation: Annotation, everything: Facts, node: Node | None
+) -> Iterator[Problem]:
+    """Compare the times that `annotate` wrote with those of what is covered."""
+    covered = [everything[id_] for id_ in annotation.covers if id_ in everything]
+    for key, written, facts in (
+        ("start", annotation.start, {fact.start for fact in covered}),
+        ("end", annotation.end, {fact.end for fact in covered}),
+    ):
+        if not facts or (written in facts and len(facts) == 1):
+            continue
+        if written is None and len(covered) > 1:
+            continue
+        told = " and ".join(sorted(map(_told, facts)))
+        yield Problem(
+            path=annotation.path,
+            line=_key_line(node, key),
+            message=f"{key}: {_told(written)}, but the ledger says {told}",
+            advice="leave it out, the ids differ"
+            if len(facts) > 1
+            else "run `annotate` again, it writes both times",
+        )
+
+
+def _told(moment: Instant | None) -> str:
+    return iso(moment) if moment is not None else "open"
+
+
+def _acknowledged(
+    record: SignOff, facts: Facts, node: Node | None
+) -> Iterator[Problem]:
+    for id_ in record.acknowledged:
+        if id_ not in facts:
+            yield Problem(
+                path=record.path,
+                line=_item_line(node, "acknowledged", id_),
+                message=f"acknowledged: {record.assessment} has no {id_}",
+                advice="write the file again with `attest` or `signoff`",
+            )
+
+
+def _key_line(node: Node | None, key: str) -> int:
+    return node.lines.get(key, node.line) if isinstance(node, Table) else 1
+
+
+def _item_line(node: Node | None, key: str, text: str) -> int:
+    listing = node.entries.get(key) if isinstance(node, Table) else None
+    for item in listing.items if isinstance(listing, Listing) else ():
+        if getattr(item, "text", "") == text:
+            return item.line
+    return _key_line(node, key)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from controlbook.codeowners import IGNORED_FROM, lint, owners
+from controlbook.model import (
+    Assessment,
+    Control,
+    Framework,
+    Library,
+    Person,
+    Requirement,
+    Settings,
+    Team,
+)
+from controlbook.timeline import Interval, instant
+
+CASES = [
+    # pattern, paths that match, paths that do not
+    ("*", "a a/b .github/CODEOWNERS", ""),
+    ("*.js", "a.js a/b/c.js", "a.jsx a.js.txt"),
+    ("/*.js", "a.js", "b/a.js"),
+    ("docs/", "docs/a docs/a/b x/docs/a", "docs"),
+    ("/docs/", "docs/a docs/a/b", "x/docs/a docs"),
+    ("docs/*", "docs/a", "docs/a/b x/docs/a"),
+    ("/docs/*", "docs/a", "docs/a/b"),
+    ("docs", "docs docs/a x/docs x/docs/a/b", "docsx xdocs/a"),
+    ("/docs", "docs docs/a docs/a/b", "x/docs"),
+    ("a/b", "a/b a/b/c", "x/a/b a/bc"),
+    ("/a/b", "a/b a/b/c", "x/a/b"),
+    ("**/logs", "logs logs/a x/logs x/y/logs/z", "xlogs"),
+    ("**/logs/", "logs/a x/logs/a", "logs"),
+    ("a/**", "a/b a/b/c", "a b/a"),
+    ("a/**/b", "a/b a/x/b a/x/y/b a/b/c", "ab a/xb"),
+    ("**/a/b", "a/b x/a/b x/y/a/b/c", "x/ab"),
+    ("**", "a a/b", ""),
+    ("a*", "a ab abc/d x/ab", "ba"),
+    ("/a*", "a ab abc/d", "x/ab"),
+    ("a?c", "abc x/abc/d", "ac abbc a/c"),
+    ("/a/*/c", "a/b/c a/b/c/d", "a/c a/b/x/c"),
+    ("/a/*/c/", "a/b/c/d", "a/b/c"),
+    ("/a/*.yml", "a/b.yml", "a/b/c.yml a/b.yaml"),
+    ("/signoffs/*/controls/x.yml", "signoffs/P/controls/x.yml", "signoffs/controls/x"),
+    ("/", "", "a a/b"),
+    ("a.b", "a.b", "axb"),
+    ("A", "A A/b", "a"),
+    ("/.github/", ".github/CODEOWNERS .github/workflows/x.yml", "x/.github/y"),
+    ("(a)", "(a)", "a"),
+    ("a+", "a+", "aa"),
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        pytest.param(p, path, hit, id=f"{p}-{path}-{hit}")
+        for p, yes, no in CASES
+        for paths, hit in ((yes, True), (no, False))
+        for path in paths.split()
+    ],
+)
+def test_patterns_match_as_on_github(pattern: str, path: str, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert bool(owners(f"{pattern} @a\n".encode(), path)) is expected
+
+
+def test_an_escaped_space_belongs_to_the_pattern() -> None:
+    assert owners(b"a\\ b @x\n", "c/a b") == ("@x",)
+
+
+def test_the_last_matching_line_decides() -> None:
+    text = b"* @all\n/a/ @one @example/team\n/a/b @two\n"
+    assert owners(text, "c") == ("@all",)
+    assert owners(text, "a/c") == ("@one", "@example/team")
+    assert owners(text, "a/b") == ("@two",)
+
+
+def test_a_last_line_without_owners_leaves_the_path_unowned() -> None:
+    assert owners(b"* @all\n/a/ \n", "a/b") == ()
+
+
+@pytest.mark.parametrize("line", ["!/a/ @x", "/a[bc] @x", "/a/ no-owner", "/a/ @x @-"])
+def test_a_line_github_cannot_read_is_skipped(line: str) -> None:
+    assert owners(f"* @all\n{line}\n".encode(), "a/b") == ("@all",)
+
+
+def test_comments_and_empty_lines_do_nothing() -> None:
+    assert owners(b"# * @no\n\n  \n* @all # @no\n", "a") == ("@all",)
+
+
+@pytest.mark.threat("T51")
+def test_a_file_that_github_ignores_owns_nothing() -> None:
+    assert owners(b"* @all\n" + b"#" * IGNORED_FROM, "a") == ()
+
+
+def person(id_: str) -> Person:
+    return Person(id=id_, name=id_, login=id_, github_ids=("1",))
+
+
+def library(codeowners: str) -> Library:
+    return Library(
+        settings=Settings(ledger=""),
+        people={p: person(p) for p in ("olga", "aziz", "cleo")},
+        teams={"net": Team(id="net", name="Net", members=("olga",), login="ex/net")},
+        controls={
+            "c1": Control(
+                id="c1",
+                title="",
+                statement="",
+                owner="net",
+                evidence=(),
+                path="controls/c1.yml",
+                sha256="",
+            )
+        },
+        frameworks={
+            "f": Framework(
+                id="f",
+                title="",
+                labels={},
+                requirements={"1": Requirement(number="1", title="", controls=("c1",))},
+            )
+        },
+        assessments={
+            "A": Assessment(
+                id="A",
+                title="",
+                framework="f",
+                period=Interval(
+                    instant("2028-01-01T00:00:00Z"), instant("2028-04-01T00:00:00Z")
+                ),
+                accounts=(),
+                regions=(),
+                requirements=("1",),
+                excluded=(),
+                assessors=(("default", "aziz"),),
+            )
+        },
+        codeowners=codeowners.encode(),
+    )
+
+
+SOUND = "* @cleo\n/signoffs/A/controls/ @ex/net\n/signoffs/A/requirements/ @aziz\n"
+
+
+def found(codeowners: str, *paths: str) -> str:
+    files = dict.fromkeys(paths, b"")
+    return "\n".join(map(str, lint(library(codeowners), files)))
+
+
+def test_a_sound_file_has_no_problem() -> None:
+    assert found(SOUND, "controls/c1.yml", ".github/CODEOWNERS") == ""
+
+
+def test_no_file_is_a_problem() -> None:
+    assert ".github/CODEOWNERS:1: there is no CODEOWNERS file" in found("")
+
+
+@pytest.mark.threat("T51")
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("!/a @cleo", ":4: GitHub knows no ! or [ ]"),
+        ("/a[b] @cleo", ":4: GitHub knows no ! or [ ]"),
+        ("/a cleo", ":4: 'cleo' is no owner, so GitHub skips the line"),
+        ("/a", ":4: '/a' has no owner"),
+        ("/a @cleo # why", ":4: a comment after the owners"),
+        ("/a cleo@example.com", ":4: an e-mail address"),
+        ("/controls/", ":4: nobody owns controls/new.yml"),
+        ("/controls/c1.yml", ":4: nobody owns controls/c1.yml"),
+        ("/.github/workflows/", ":4: nobody owns .github/workflows/new.yml"),
+        ("/signoffs/ @cleo", ":4: one line decides signoffs/A/requirements/1.yml"),
+        ("/signoffs/A/requirements/ @cleo", "is not owned by aziz, who has to approve"),
+        ("/signoffs/A/controls/ @cleo", "is not owned by net, who has to approve"),
+        ("/signoffs/A/requirements/ @aziz @EX/net", ":4: @ex/net owns signoffs/A/req"),
+    ],
+)
+def test_what_leaves_sign_offs_unprotected_is_named(line: str, says: str) -> None:
+    assert says in found(f"{SOUND}{line}\n", "controls/c1.yml")
+
+
+@pytest.mark.threat("T51")
+@pytest.mark.parametrize(
+    "path", ["CODEOWNERS", "docs/CODEOWNERS", ".github/codeowners"]
+)
+def test_a_second_file_is_a_problem(path: str) -> None:
+    assert f"a second file stands at {path}" in found(SOUND, path)
+
+
+def test_a_file_that_nobody_can_read_through_is_a_problem() -> None:
+    assert "the file has" in found(SOUND + "#" * 100_000)
+
+
+def test_a_member_may_stand_for_the_team() -> None:
+    text = SOUND.replace("@ex/net", "@olga")
+    assert found(text) == ""
