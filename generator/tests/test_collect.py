@@ -33,7 +33,8 @@ from controlbook.model import (
     Transition,
 )
 from controlbook.sources import Past, Reading, Scope
-from controlbook.sources.config import ConfigSource, counted
+from controlbook.sources.config import ConfigSource
+from controlbook.sources.head import counted
 from controlbook.timeline import DAY, HOUR, Instant, Interval, instant, iso
 from controlbook.vault import TakenError, VaultIntegrityError
 from controlbook.vault.directory import DirectoryVault

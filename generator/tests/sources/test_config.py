@@ -13,7 +13,8 @@ from collecting import Desk, desk
 
 from controlbook.errors import ControlbookError, Exit
 from controlbook.ledger import chain_problems, fold_states, parse_state_lines
-from controlbook.sandbox.example import PROD, REGION, example, tiny
+from controlbook.sandbox.example import PROD, REGION, example
+from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import (
     FIRST,
     LAST,
@@ -294,6 +295,29 @@ def test_what_arrives_late_becomes_a_correction(tmp_path: Path) -> None:
         assert chain_problems(at.git) == ()
         # Once is enough.
         assert [r.kind for r in at.collect("2028-01-04T06:00:00Z").runs] == ["regular"]
+
+
+def test_a_late_item_before_what_is_known_is_not_slipped_in(tmp_path: Path) -> None:
+    world = tiny()
+    again = replace(
+        world.verdicts[-1],
+        at=instant("2028-01-01T20:00:00Z"),
+        account=ALPHA,
+        rule=SSE,
+        resource="AWS::S3::Bucket/beta",
+        state="NON_COMPLIANT",
+    )
+    world = replace(world, verdicts=tuple(sorted((*world.verdicts, again))))
+    with desk(world, tmp_path, delayed(20, silent=True)) as at:
+        codes = [result.code for result in at.days("2028-01-01T06:00:00Z", 4)]
+        assert codes == [Exit.FINE, Exit.FINE, Exit.UNAVAILABLE, Exit.FINE]
+        assert "correction" not in {run.kind for run in at.runs}
+        assert [run.complete for run in at.runs] == [True, True, False, True]
+        assert len(at.runs[2].notes) == 2
+        assert "captured 2028-01-01T10:00:00Z, lies before" in at.runs[2].notes[0]
+        # The file is in the vault all the same.
+        kept = {stored.content_sha256 for stored in at.runs[2].objects}
+        assert len(kept) == len(at.runs[2].objects) == 5
 
 
 def test_a_delivery_that_is_behind_is_a_gap(tmp_path: Path) -> None:
