@@ -313,6 +313,7 @@ class _Verification:
 
     def _chain(self, manifests: Mapping[str, bytes]) -> Iterator[Fault]:
         if not manifests:
+            self.whole = False
             yield Exit.UNAVAILABLE, "the ledger is absent: there is no run manifest"
             return
         problems = chain_problems(manifests)
@@ -358,12 +359,6 @@ class _Verification:
 
     def _read_sources(self) -> Iterator[Fault]:
         sources = self._sources()
-        try:
-            self.library = read(sources)
-        except InvalidFiles as error:
-            for problem in error.problems:
-                yield Exit.INTEGRITY, f"sources/{problem}"
-            return
         due = canonical(sources_document(sources))
         if self.files.get("sources.json") != due:
             yield Exit.INTEGRITY, "sources.json: is not what the files in sources/ say"
@@ -373,6 +368,12 @@ class _Verification:
                 "sources/: the tag names other sources: a control, mapping, scope,"
                 " annotation or sign-off was changed",
             )
+        try:
+            self.library = read(sources)
+        except InvalidFiles as error:
+            for problem in error.problems:
+                yield Exit.INTEGRITY, f"sources/{problem}"
+            return
         name = self.manifest.assessment if self.manifest else ""
         self.assessment = self.library.assessments.get(name)
         if self.assessment is None:
@@ -588,14 +589,17 @@ class _Verification:
             return
         if history.tag != self.files["release.tag"]:
             yield Exit.INTEGRITY, "release.tag: is not the tag in repo.bundle"
-            return
         self.repository_facts = history
         yield from self._equal("sources", self._sources(), history.sources, tag)
         ledger = {p.removeprefix("evidence/"): d for p, d in history.ledger.items()}
         ours = {p.removeprefix("evidence/"): d for p, d in self._manifests().items()}
-        if self.whole:
-            yield from self._equal("ledger", ours, ledger, tag)
-        for commit in history.unreviewed(self.ledger) if self.whole else ():
+        if not self.whole:  # what is lacking was said; what is here must be equal
+            ledger = {path: data for path, data in ledger.items() if path in ours}
+        yield from self._equal("ledger", ours, ledger, tag)
+        unreviewed = (
+            history.unreviewed(self.ledger) if self.ledger and self.whole else ()
+        )
+        for commit in unreviewed:
             yield (
                 Exit.INTEGRITY,
                 f"commit {commit[:12]}: changed governed files, and no captured pull"
@@ -768,9 +772,9 @@ class _History:
             arrivals=repository.arrivals(commit, paths),
         )
 
-    def unreviewed(self, ledger: Ledger | None) -> tuple[str, ...]:
+    def unreviewed(self, ledger: Ledger) -> tuple[str, ...]:
         """Name the commits that no captured pull request brought."""
-        merges = {pull.merge for pull in ledger.pulls} if ledger else set()
+        merges = {pull.merge for pull in ledger.pulls}
         return self.repository.unreviewed_commits(self.commit.id, merges)
 
 

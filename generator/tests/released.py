@@ -272,7 +272,8 @@ class Example:
     def capture(self) -> None:
         """Collect the reviews stream: every pull request so far."""
         lines = [canonical({"number": p.number, "merge": p.merge}) for p in self.pulls]
-        window = Interval(Instant(START + DAYS * DAY), self.now)
+        before = [run.window.end for run in self.runs if run.stream == "reviews"]
+        window = Interval(before[-1] if before else START, self.now)
         self.now = Instant(self.now + HOUR)
         self._append(
             "reviews",
