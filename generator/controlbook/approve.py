@@ -277,13 +277,14 @@ def _timing(record: Record, file: SignOff, pull: Pull | None) -> list[str]:
     times = [file.claimed_at, *([review.submitted] if review else [])]
     earliest = min(times)
     reasons = []
-    if earliest < record.assessment.period.end:
+    # While evidence is still collected every file is interim anyway.
+    if record.findings.closed and earliest < record.assessment.period.end:
         reasons.append(
             f"{iso(earliest)} is before the period's end "
             f"({iso(record.assessment.period.end)})"
         )
     last = record.last_evidence()
-    if last is not None and earliest < last:
+    if record.findings.closed and last is not None and earliest < last:
         reasons.append(f"{iso(earliest)} is before its last evidence ({iso(last)})")
     return reasons
 

@@ -513,7 +513,7 @@ class Run:
     aws_date: Instant
     principal: str
     endpoint: str
-    """`aws`, or the other endpoint that was asked."""
+    """`aws`, `github`, or the other endpoint that was asked."""
     vault: str
     """directory | s3"""
     collector: tuple[tuple[str, str], ...]
@@ -545,8 +545,8 @@ class Run:
 
     @property
     def demo(self) -> bool:
-        """Tell whether the evidence is not AWS's, or its vault has no lock."""
-        return self.endpoint != "aws" or any(
+        """Tell whether the evidence is a sandbox's, or its vault has no lock."""
+        return self.endpoint not in {"aws", "github"} or any(
             stored.lock_mode == "none" for stored in self.objects
         )
 

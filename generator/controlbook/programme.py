@@ -58,6 +58,13 @@ class Programme:
         """Find the repository around a folder."""
         return cls(Repository.find(folder), rev)
 
+    @classmethod
+    def of_work_tree(cls, folder: Path) -> Programme:
+        """Look at the files that stand in the work tree, committed or not."""
+        programme = cls.open(folder)
+        programme.files = programme.repository.work_files(READ)
+        return programme
+
     @cached_property
     def files(self) -> Mapping[str, bytes]:
         """Every governed file and manifest, as committed."""

@@ -7,7 +7,7 @@ import platform
 import zlib
 from importlib import metadata
 
-from weasyprint.text.ffi import pango
+from weasyprint.text.ffi import pango  # type: ignore[import-untyped]
 
 DISTRIBUTIONS = (
     "fontpkg-ibm-plex-mono",

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m controlbook`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one commit to `build/`: site, PDF, data files, manifest, and the bundle.
+
+Rules enforced here:
+- everything is built beside `build/` and moved into place at the end: a build that
+  fails leaves what was there before;
+- what is not released is built as a draft only, and has no bundle.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ControlbookError
+from .render.bundle import Publication, publish, write_bundle
+from .render.pdf import build_pdf
+from .render.site import build_site
+from .render.toolchain import toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .programme import Programme
+    from .render.report import Report
+
+HAND_WRITTEN = ("site/", "mkdocs.yml")
+
+
+class Build:
+    """One build of one assessment, in a folder of its own until it is installed."""
+
+    def __init__(self, programme: Programme, name: str, release: str, at: Path) -> None:
+        """Build site, PDF and data files; `release` is empty for a draft."""
+        self.programme = programme
+        self.folder = at
+        book = programme.book(name, release=release, toolchain=toolchain())
+        self.report: Report = book.reports[0]
+        build_site(
+            book,
+            at / "site",
+            work=at / "work",
+            files=programme.repository.files_at(programme.commit, HAND_WRITTEN),
+        )
+        pdf = at / f"{name}.pdf"
+        build_pdf(self.report, pdf)
+        self.publication: Publication = publish(
+            self.report, site=at / "site", pdf=pdf, files=programme.files
+        )
+        shutil.rmtree(at / "work")
+        for path, body in self.publication.files.items():
+            if path.startswith("data/") or path == "facts.json":
+                _write(at / path, body)
+        _write(at / "manifest.json", self.publication.manifest)
+
+    def bundle(self) -> None:
+        """Write the bundle of a release whose tag is there."""
+        write_bundle(
+            self.publication,
+            self.report,
+            repository=self.programme.repository,
+            vault=self.programme.vault,
+            files=self.programme.files,
+            out=self.folder,
+        )
+
+    def install(self, out: Path) -> tuple[str, ...]:
+        """Move everything into `out`, replacing what an earlier build left there."""
+        out.mkdir(parents=True, exist_ok=True)
+        for old in out.iterdir():
+            # What a failed or earlier build of this or another assessment left.
+            if old.suffix in {".pdf", ".zip"} or old.name in {
+                "site",
+                "data",
+                "facts.json",
+                "manifest.json",
+            }:
+                _remove(old)
+        names = []
+        for made in sorted(self.folder.iterdir()):
+            made.replace(out / made.name)
+            names.append(made.name)
+        return tuple(names)
+
+
+@contextmanager
+def building(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` to build in; it is gone afterwards."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=out.parent, prefix=f".{out.name}-"
+    ) as temporary:
+        yield Path(temporary)
+
+
+def release_at(programme: Programme, name: str) -> str:
+    """Name the release tag of an assessment that stands at this commit, or nothing."""
+    pattern = re.compile(rf"{re.escape(name)}(?:-r\d+)?\Z")
+    tags = programme.repository.tags_at(programme.commit)
+    return max((tag for tag in tags if pattern.match(tag)), default="")
+
+
+def refuse_dirty(programme: Programme) -> None:
+    """Refuse to publish while the work tree differs from the commit."""
+    if programme.repository.dirty():
+        message = "the work tree differs from the commit"
+        raise ControlbookError(
+            message,
+            place=str(programme.repository.root),
+            advice="commit through a pull request, or put the files back",
+        )
+
+
+def _write(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

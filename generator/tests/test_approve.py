@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import signed
+import small
+
+from controlbook.approve import Record, approve
+from controlbook.model import (
+    Delegation,
+    Ledger,
+    Library,
+    Pull,
+    RequirementStatus,
+    Status,
+    Team,
+)
+from controlbook.timeline import Instant, Interval, instant
+
+PATH = "signoffs/PCI-2028-FEB/requirements/3.4.yml"
+OWNER_PATH = "signoffs/PCI-2028-FEB/controls/pan-encrypted-at-rest.yml"
+
+
+def judged(record: Record, number: str = "3.4") -> RequirementStatus:
+    return approve(record)[number]
+
+
+def pull(path: str = PATH) -> Pull:
+    file = next(f for f in signed.library().signoffs if f.path == path)
+    return signed.pull_of(file)
+
+
+def with_file(path: str = PATH, **fields: object) -> Library:
+    base = signed.library()
+    return replace(
+        base,
+        signoffs=tuple(
+            replace(f, **fields) if f.path == path else f  # type: ignore[arg-type]
+            for f in base.signoffs
+        ),
+    )
+
+
+def refused(record: Record, words: str, number: str = "3.4") -> None:
+    """Assert that the sign-off does not count, for the reason given."""
+    row = judged(record, number)
+    assert row.status is Status.UNREVIEWED
+    assert row.conclusion == ""
+    assert any(words in reason for reason in row.judgement.reasons), row.judgement
+
+
+def test_what_is_signed_by_the_book_counts() -> None:
+    table = approve(signed.record())
+    assert {number: row.status for number, row in table.items()} == {
+        "3.4": Status.SIGNED_WITH_DEVIATIONS,
+        "3.5": Status.SIGNED,
+        "3.10": Status.SIGNED_WITH_DEVIATIONS,
+        "9.1": Status.SIGNED,
+        "9.9": Status.SIGNED,
+    }
+    assert all(row.waiting == () for row in table.values())
+    assert all(row.conclusion == "satisfied" for row in table.values())
+
+
+def test_nothing_signed_is_in_review_and_waits_for_the_owner() -> None:
+    base = replace(signed.library(), signoffs=())
+    row = judged(signed.record(base))
+    assert row.status is Status.IN_REVIEW
+    assert row.waiting == (("j-moreau", "attest pan-encrypted-at-rest"),)
+
+
+def test_attested_waits_for_the_assessor() -> None:
+    base = signed.library()
+    base = replace(base, signoffs=tuple(f for f in base.signoffs if f.role == "owner"))
+    row = judged(signed.record(base))
+    assert row.status is Status.ATTESTED
+    assert row.waiting == (("m-lindqvist", "sign 3.4"),)
+
+
+def test_a_requirement_without_controls_needs_the_assessor_alone() -> None:
+    base = replace(signed.library(), signoffs=())
+    row = judged(signed.record(base), "9.1")
+    assert row.waiting == (("m-lindqvist", "sign 9.1"),)
+
+
+@pytest.mark.threat("T38")
+def test_somebody_who_is_not_the_assessor_does_not_count() -> None:
+    base = with_file(person="c-novak", github_id="4100301")
+    refused(signed.record(base), "c-novak is not the assessor of 3.4 (m-lindqvist)")
+
+
+@pytest.mark.threat("T38")
+def test_an_attestation_by_somebody_else_does_not_count() -> None:
+    base = with_file(OWNER_PATH, person="c-novak", github_id="4100301")
+    row = judged(signed.record(base))
+    assert row.status is Status.UNREVIEWED
+    (reason, *_) = row.attestations["pan-encrypted-at-rest"].reasons
+    assert "c-novak is not the owner" in reason
+    assert "the attestation of pan-encrypted-at-rest does not count" in (
+        row.judgement.reasons
+    )
+
+
+@pytest.mark.threat("T39")
+def test_an_assessor_who_owns_a_mapped_control_does_not_count() -> None:
+    base = signed.library()
+    team = Team(id="platform", name="Platform", members=("j-moreau", "m-lindqvist"))
+    control = replace(base.controls["pan-encrypted-at-rest"], owner="platform")
+    base = replace(
+        base,
+        teams={**base.teams, "platform": team},
+        controls={**base.controls, control.id: control},
+    )
+    refused(signed.record(base), "assesses 3.4 and owns pan-encrypted-at-rest")
+
+
+@pytest.mark.threat("T39")
+def test_an_assessor_who_wrote_an_annotation_does_not_count() -> None:
+    base = signed.library()
+    notes = tuple(replace(n, author="m-lindqvist") for n in base.annotations)
+    base = signed.signed(replace(base, annotations=notes))
+    refused(signed.record(base), "m-lindqvist wrote an annotation")
+
+
+@pytest.mark.threat("T39")
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"author_id": "4100202"}, "opened the pull request"),
+        ({"pushers": ("4100901", "4100202")}, "pushed last"),
+    ],
+)
+def test_nobody_binds_themselves(fields: dict[str, object], words: str) -> None:
+    changed = replace(pull(), **fields)  # type: ignore[arg-type]
+    refused(signed.record(pulls={PATH: changed}), words)
+
+
+@pytest.mark.threat("T40")
+def test_an_id_that_people_yml_does_not_know_counts_for_nobody() -> None:
+    review = replace(pull().reviews[0], user_id="999")
+    changed = replace(pull(), reviews=(review,))
+    refused(signed.record(pulls={PATH: changed}), "did not review pull request #7")
+    refused(signed.record(with_file(github_id="999")), "GitHub id 999 is not")
+
+
+@pytest.mark.threat("T40")
+def test_two_ids_of_one_person_are_one_person() -> None:
+    base = signed.library()
+    person = replace(base.people["m-lindqvist"], github_ids=("4100202", "555"))
+    base = replace(base, people={**base.people, "m-lindqvist": person})
+    changed = replace(pull(), author_id="555")
+    refused(signed.record(base, pulls={PATH: changed}), "opened the pull request")
+
+
+@pytest.mark.threat("T41")
+def test_bytes_that_changed_after_the_review_do_not_count() -> None:
+    arrival = replace(signed.arrival_of(pull(), PATH), reviewed_same=False)
+    refused(signed.record(arrivals={PATH: arrival}), "not the bytes that were reviewed")
+
+
+@pytest.mark.threat("T41")
+def test_a_file_that_no_captured_pull_request_brought_does_not_count() -> None:
+    arrival = replace(signed.arrival_of(pull(), PATH), merge="f" * 40)
+    refused(signed.record(arrivals={PATH: arrival}), "no captured pull request")
+
+
+@pytest.mark.threat("T42")
+def test_an_annotation_edited_afterwards_makes_it_stale() -> None:
+    base = signed.library()
+    edited = replace(base.annotations[0], sha256="e" * 64)
+    base = replace(base, annotations=(edited, *base.annotations[1:]))
+    row = judged(signed.record(base))
+    assert row.status is Status.STALE
+    assert [stale.name for stale in row.judgement.stale] == ["annotations"]
+    assert judged(signed.record(base), "3.5").status is Status.SIGNED
+
+
+@pytest.mark.threat("T43")
+def test_a_control_edited_afterwards_makes_only_its_requirements_stale() -> None:
+    base = signed.library()
+    edited = replace(base.controls["key-management"], sha256="e" * 64)
+    base = replace(base, controls={**base.controls, "key-management": edited})
+    table = approve(signed.record(base))
+    assert table["3.5"].status is Status.STALE
+    assert [s.name for s in table["3.5"].judgement.stale] == ["controls"]
+    assert table["3.4"].status is Status.SIGNED_WITH_DEVIATIONS
+
+
+@pytest.mark.threat("T44")
+def test_removing_a_rule_with_its_deviation_makes_it_stale() -> None:
+    base = signed.library()
+    control = base.controls["pan-encrypted-at-rest"]
+    less = replace(control, evidence=control.evidence[:1])
+    base = replace(base, controls={**base.controls, control.id: less})
+    record = signed.record(base)
+    row = judged(record)
+    assert row.status is Status.STALE
+    assert {"mapping", "findings", "evidence"} <= {s.name for s in row.judgement.stale}
+    assert record.findings.unmapped
+
+
+@pytest.mark.threat("T27")
+@pytest.mark.threat("T45")
+def test_a_narrowed_scope_makes_it_stale() -> None:
+    base = signed.library()
+    narrower = replace(signed.ASSESSMENT, accounts=signed.ASSESSMENT.accounts[:1])
+    base = replace(base, assessments={narrower.id: narrower})
+    record = signed.record(base)
+    assert "scope" in {s.name for s in judged(record).judgement.stale}
+
+
+def test_another_requirements_assessor_does_not_disturb() -> None:
+    base = signed.library()
+    other = replace(
+        signed.ASSESSMENT, assessors=(("3.5", "c-novak"), ("default", "m-lindqvist"))
+    )
+    base = replace(base, assessments={other.id: other})
+    table = approve(signed.record(base))
+    assert table["3.4"].status is Status.SIGNED_WITH_DEVIATIONS
+    assert table["3.5"].status is not Status.SIGNED
+
+
+@pytest.mark.threat("T46")
+@pytest.mark.parametrize("text", ["", "TODO", "lorem ipsum dolor", signed.TEXTS[1]])
+def test_text_without_content_of_its_own_explains_nothing(text: str) -> None:
+    base = signed.library()
+    empty = replace(base.annotations[0], body=text)
+    base = signed.signed(replace(base, annotations=(empty, *base.annotations[1:])))
+    refused(signed.record(base), "is not annotated")
+
+
+@pytest.mark.threat("T47")
+def test_an_annotation_with_other_times_explains_nothing() -> None:
+    base = signed.library()
+    wrong = replace(base.annotations[0], end=instant("2028-02-14T03:16:00Z"))
+    base = signed.signed(replace(base, annotations=(wrong, *base.annotations[1:])))
+    refused(signed.record(base), "is not annotated")
+
+
+def test_an_internal_annotation_explains_nothing_to_an_auditor() -> None:
+    base = signed.library()
+    hidden = replace(base.annotations[0], audience="internal")
+    base = signed.signed(replace(base, annotations=(hidden, *base.annotations[1:])))
+    refused(signed.record(base), "is not annotated")
+
+
+def test_every_deviation_and_gap_must_be_acknowledged_and_no_other() -> None:
+    file = next(f for f in signed.library().signoffs if f.path == PATH)
+    fewer = with_file(acknowledged=file.acknowledged[1:])
+    refused(signed.record(fewer), f"{file.acknowledged[0]} is not acknowledged")
+    more = with_file(acknowledged=(*file.acknowledged, "dev-0000000000000000"))
+    refused(signed.record(more), "is none of its deviations or gaps")
+
+
+def test_a_conclusion_before_the_period_ends_does_not_count() -> None:
+    early = with_file(claimed_at=instant("2028-02-16T00:00:00Z"))
+    refused(signed.record(early), "is before the period's end")
+
+
+def test_a_conclusion_before_its_last_evidence_does_not_count() -> None:
+    at = Instant(small.run(6).finished - 1)
+    refused(signed.record(with_file(claimed_at=at)), "is before its last evidence")
+
+
+@pytest.mark.threat("T48")
+@pytest.mark.threat("T49")
+def test_the_codeowners_of_the_first_parent_decide() -> None:
+    arrival = replace(signed.arrival_of(pull(), PATH), codeowners=b"* @c-novak\n")
+    refused(signed.record(arrivals={PATH: arrival}), "CODEOWNERS did not ask")
+
+
+@pytest.mark.threat("T52")
+def test_a_merge_by_bypass_does_not_count() -> None:
+    changed = replace(pull(), rule_suite="bypass")
+    refused(signed.record(pulls={PATH: changed}), "bypassed the branch rules")
+
+
+@pytest.mark.threat("T53")
+def test_a_push_after_the_approval_voids_it() -> None:
+    review = replace(pull().reviews[0], commit="0" * 40)
+    changed = replace(pull(), reviews=(review,))
+    refused(signed.record(pulls={PATH: changed}), "not the final head")
+
+
+@pytest.mark.threat("T54")
+@pytest.mark.parametrize("state", ["DISMISSED", "CHANGES_REQUESTED"])
+def test_the_last_deciding_review_is_what_counts(state: str) -> None:
+    first = pull().reviews[0]
+    later = replace(first, id="2", state=state, submitted=Instant(first.submitted + 1))
+    for reviews in ((first, later), (later, first)):
+        changed = replace(pull(), reviews=reviews)
+        refused(signed.record(pulls={PATH: changed}), f"last review is {state}")
+
+
+def test_a_later_comment_does_not_void_an_approval() -> None:
+    first = pull().reviews[0]
+    talk = replace(
+        first, id="2", state="COMMENTED", submitted=Instant(first.submitted + 1)
+    )
+    record = signed.record(pulls={PATH: replace(pull(), reviews=(first, talk))})
+    assert judged(record).status is Status.SIGNED_WITH_DEVIATIONS
+
+
+@pytest.mark.threat("T55")
+def test_a_bot_is_not_a_reviewer() -> None:
+    review = replace(pull().reviews[0], user_type="Bot")
+    changed = replace(pull(), reviews=(review,))
+    refused(signed.record(pulls={PATH: changed}), "not by a person")
+
+
+@pytest.mark.threat("T56")
+def test_a_squash_merge_does_not_count() -> None:
+    arrival = replace(signed.arrival_of(pull(), PATH), parents=("a" * 40,))
+    refused(signed.record(arrivals={PATH: arrival}), "not merged by a merge commit")
+
+
+@pytest.mark.threat("T62")
+def test_a_proof_that_the_policy_demands_is_not_replaced_by_less() -> None:
+    base = signed.library()
+    strict = replace(signed.ASSESSMENT, policy=(("signoff", "L2"),))
+    base = signed.signed(replace(base, assessments={strict.id: strict}))
+    row = judged(signed.record(base))
+    assert row.status is Status.UNREVIEWED
+
+
+@pytest.mark.threat("T64")
+def test_a_delegate_counts_within_the_dates_and_not_after() -> None:
+    def delegated(end: str) -> Record:
+        base = signed.library()
+        given = Delegation(
+            giver="m-lindqvist",
+            receiver="c-novak",
+            role="assessor",
+            requirements=("3.4",),
+            interval=Interval(instant("2028-02-01T00:00:00Z"), instant(end)),
+        )
+        scope = replace(signed.ASSESSMENT, delegations=(given,))
+        base = signed.signed(replace(base, assessments={scope.id: scope}))
+        file = next(f for f in base.signoffs if f.path == PATH)
+        acting = replace(file, person="c-novak", github_id="4100301")
+        base = replace(
+            base,
+            signoffs=tuple(acting if f.path == PATH else f for f in base.signoffs),
+        )
+        owners = signed.CODEOWNERS.replace(b"@m-lindqvist", b"@m-lindqvist @c-novak")
+        arrival = replace(
+            signed.arrival_of(signed.pull_of(acting), PATH), codeowners=owners
+        )
+        return signed.record(base, arrivals={PATH: arrival})
+
+    assert judged(delegated("2028-03-01T00:00:00Z")).status is (
+        Status.SIGNED_WITH_DEVIATIONS
+    )
+    refused(delegated("2028-02-10T00:00:00Z"), "c-novak is not the assessor")
+
+
+def test_a_rejection_is_shown_as_such() -> None:
+    row = judged(signed.record(with_file(decision="reject", conclusion="")))
+    assert row.status is Status.REJECTED
+
+
+def test_a_withdrawn_sign_off_no_longer_counts() -> None:
+    row = judged(signed.record(with_file(decision="withdraw")))
+    assert row.status is Status.ATTESTED
+    assert row.waiting == (("m-lindqvist", "sign 3.4"),)
+
+
+def test_while_collecting_the_status_is_collecting_with_an_interim_one() -> None:
+    base = signed.library()
+    runs = {"config": small.ledger().config[:4]}
+    row = judged(signed.record(base, ledger=Ledger(runs=runs)))
+    assert row.status is Status.COLLECTING
+    assert row.interim is Status.STALE
+    assert row.conclusion == ""

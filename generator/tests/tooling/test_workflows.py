@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What our workflows may do, and what zizmor says of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / ".github/workflows"
+BIN = Path(sys.executable).parent
+NAMES = ("check", "collect", "publish", "report")
+PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+
+Tree = dict[str, Any]
+WORKFLOWS: dict[str, Tree] = {
+    path.stem: YAML(typ="safe", pure=True).load(path)
+    for path in sorted(FOLDER.glob("*.y*ml"))
+}
+JOBS: dict[str, Tree] = {
+    f"{workflow}/{name}": job
+    for workflow, tree in WORKFLOWS.items()
+    for name, job in tree["jobs"].items()
+}
+STEPS: dict[str, Tree] = {
+    f"{job}/{number}": step
+    for job, tree in JOBS.items()
+    for number, step in enumerate(tree["steps"])
+}
+every_job = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+
+
+def jobs_with(permission: str) -> set[str]:
+    return {name for name, job in JOBS.items() if permission in job["permissions"]}
+
+
+def test_there_are_four() -> None:
+    assert tuple(WORKFLOWS) == NAMES
+
+
+@pytest.mark.parametrize("tree", WORKFLOWS.values(), ids=WORKFLOWS)
+def test_nothing_is_granted_at_the_top(tree: Tree) -> None:
+    assert tree["permissions"] == {}
+
+
+@every_job
+def test_job_states_its_rights_and_its_limit(job: Tree) -> None:
+    assert isinstance(job["permissions"], dict)
+    assert job["timeout-minutes"] <= 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_actions_are_pinned_by_commit_with_their_version(name: str) -> None:
+    lines = (FOLDER / f"{name}.yml").read_text().splitlines()
+    uses = [line.strip().removeprefix("- ") for line in lines if "uses:" in line]
+    assert uses
+    assert [line for line in uses if not PINNED.match(line)] == []
+
+
+def test_an_action_has_one_pin() -> None:
+    pins = {step["uses"] for step in STEPS.values() if "uses" in step}
+    assert len(pins) == len({pin.partition("@")[0] for pin in pins})
+
+
+@every_step
+def test_no_expression_in_a_script(step: Tree) -> None:
+    assert "${{" not in step.get("run", "")
+
+
+@every_step
+def test_checkout_leaves_no_credentials(step: Tree) -> None:
+    if step.get("uses", "").startswith("actions/checkout@"):
+        assert step["with"]["persist-credentials"] is False
+
+
+@every_step
+def test_installs_go_through_make(step: Tree) -> None:
+    """The Makefile installs with hashes; see test_makefile.py."""
+    assert not re.search(r"\b(pip|uv|npm|apt-get)\b", step.get("run", ""))
+
+
+@every_step
+def test_no_cache_and_no_foreign_trigger(step: Tree) -> None:
+    assert "actions/cache" not in step.get("uses", "")
+    assert "cache" not in step.get("with", {})
+
+
+def test_pull_requests_run_without_rights() -> None:
+    assert set(WORKFLOWS["check"]["on"]) == {"pull_request"}
+    assert "pull_request_target" not in str(WORKFLOWS)
+    for job in WORKFLOWS["check"]["jobs"].values():
+        assert job["permissions"] == {"contents": "read"}
+        assert "secrets." not in str(job)
+
+
+def test_identity_tokens_only_in_named_environments() -> None:
+    environments = {name: JOBS[name]["environment"] for name in jobs_with("id-token")}
+    assert environments.pop("publish/deploy")["name"] == "github-pages"
+    assert environments == {
+        "collect/collect": "collect",
+        "publish/build": "vault-read",
+        "report/build": "vault-read",
+    }
+
+
+def test_collectors_role_and_key_only_in_collect() -> None:
+    texts = {name: (FOLDER / f"{name}.yml").read_text() for name in NAMES}
+    for word in ("AWS_COLLECTOR_ROLE", "secrets."):
+        assert [name for name, text in texts.items() if word in text] == ["collect"]
+
+
+def test_jobs_that_publish_run_no_code_of_the_repository() -> None:
+    for name in ("publish/deploy", "report/attach"):
+        job = JOBS[name]
+        assert "actions/checkout" not in str(job)
+        assert len([step for step in job["steps"] if "run" in step]) <= 1
+    writers = {
+        name for name, job in JOBS.items() if "write" in job["permissions"].values()
+    }
+    assert writers - jobs_with("id-token") == {"report/attach"}
+
+
+def test_each_stream_has_its_queue() -> None:
+    job = JOBS["collect/collect"]
+    assert job["strategy"]["matrix"]["stream"] == ["config", "reviews"]
+    assert job["concurrency"] == {
+        "group": "collect-${{ matrix.stream }}",
+        "cancel-in-progress": False,
+    }
+    assert WORKFLOWS["collect"]["on"]["schedule"] == [{"cron": "0 6 * * *"}]
+
+
+def test_site_is_published_only_where_the_owner_says_so() -> None:
+    assert JOBS["publish/build"]["if"] == "vars.PUBLISH_SITE == 'yes'"
+    assert JOBS["publish/deploy"]["needs"] == "build"
+
+
+def test_report_is_verified_before_it_is_attached() -> None:
+    runs = [step.get("run", "") for step in JOBS["report/build"]["steps"]]
+    build = runs.index(".venv/bin/controlbook build")
+    assert runs[build + 1] == ".venv/bin/controlbook verify build/*.zip"
+    assert JOBS["report/attach"]["needs"] == "build"
+
+
+def test_zizmor_finds_nothing() -> None:
+    result = subprocess.run(
+        [BIN / "zizmor", "--offline", "--no-progress", FOLDER],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
