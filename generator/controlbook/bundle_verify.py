@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Table = Dict[str, Any]
 Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by their key
 
+FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
@@ -236,6 +237,9 @@ def form(b: Bundle) -> None:
             b.json[path] = parse(data)
         except Wrong as error:
             b.wrong(f"{path}: {error}")
+    for path, due in (("manifest.json", RELEASE), ("facts.json", FACTS)):
+        if path in b.json and b.document(path).get("type") != due:
+            b.wrong(f"{path}: is not of type {due}")
     if "manifest.json" not in b.files:
         b.lacking("manifest.json is absent: no release manifest to hold files against")
     if "release.tag" not in b.files:

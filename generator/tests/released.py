@@ -8,10 +8,9 @@ document, an exclusion. Site and PDF are stubs: others build them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controlbook.digest import ZERO, canonical, digest_of, merkle_root, sha256
+from controlbook.digest import ZERO, canonical, merkle_root, sha256
 from controlbook.git import Repository
 from controlbook.ledger import (
     fold_states,
@@ -40,7 +39,8 @@ from controlbook.vault.directory import DirectoryVault
 from controlbook.vault.packs import Pack, pack, verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 NAME = "PCI-2028-FEB"
 LEDGER = "5b0c6f0e-2f1d-4f5b-9a53-6f6f2a1c7d10"
@@ -91,7 +91,12 @@ evidence:
 """
 FRAMEWORK = """id: "pci-dss-3.2.1"
 title: "PCI DSS 3.2.1"
-labels: {satisfied: "In Place", compensated: "In Place w/ CCW", not-satisfied: "Not in Place", not-applicable: "N/A", not-tested: "Not Tested"}
+labels:
+  satisfied: "In Place"
+  compensated: "In Place w/ CCW"
+  not-satisfied: "Not in Place"
+  not-applicable: "N/A"
+  not-tested: "Not Tested"
 requirements:
   "3":
     title: "Stored data"
@@ -282,7 +287,7 @@ class Example:
             objects=(self._store("reviews", pack(lines), "reviews"),),
         )
 
-    def _append(
+    def _append(  # noqa: PLR0913 - a run has this many facts
         self,
         stream: str,
         window: Interval,
@@ -365,7 +370,7 @@ class Example:
         found = self.programme.findings(NAME)
         texts = iter(
             (
-                "A deployment switched encryption off; remediation set it back at once.",
+                "A deployment switched encryption off; remediation set it back.",
                 "The rule had no verdict while its function was redeployed by us.",
                 "The collector's runner was down for this day, and we mended it.",
             )
@@ -594,7 +599,7 @@ object:
 """
 
 
-def record(
+def record(  # noqa: PLR0913 - and a sign-off
     kind: str,
     about: str,
     person: str,

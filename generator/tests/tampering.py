@@ -44,7 +44,7 @@ def unpacked(files: Files, folder: Path) -> Path:
 
 def published(path: str) -> bool:
     """Tell whether manifest.json lists a file of this path."""
-    top = path.split("/")[0]
+    top = path.split("/", maxsplit=1)[0]
     return top in {"site", "data", "facts.json", "README.md", "verify.py"} or (
         path.endswith(".pdf") and "/" not in path
     )

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import released
-from controlbook import bundle_verify
-from controlbook.digest import canonical, sha256
-from controlbook.errors import ControlbookError, Exit
-from controlbook.verify import verify
 from tampering import (
     Files,
     edited,
@@ -31,6 +27,11 @@ from tampering import (
     without,
     zipped,
 )
+
+from controlbook import bundle_verify
+from controlbook.digest import sha256
+from controlbook.errors import ControlbookError, Exit
+from controlbook.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -404,14 +405,17 @@ def test_a_released_programme_verifies(good: Files, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.threat}-{case.id}")
-@pytest.mark.parametrize("reseal", [False, True], ids=["plain", "lists-recomputed"])
-def test_forgery(case: Case, reseal: bool, good: Files, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lists", ["as they were", "recomputed"])
+def test_forgery(case: Case, lists: str, good: Files, tmp_path: Path) -> None:
     files = case.change(good)
-    files = resealed(files) if reseal else files
+    files = resealed(files) if lists == "recomputed" else files
     said, code, own, own_code = both(files, tmp_path)
-    for texts, (step, phrase) in ((said, case.main), (own, case.own)):
-        step, phrase = (step, phrase) if step else case.main
-        if not reseal and phrase in {"names other sources", "publication-root"}:
+    for texts, due in ((said, case.main), (own, case.own)):
+        step, phrase = due if due[0] else case.main
+        if lists == "as they were" and phrase in {
+            "names other sources",
+            "publication-root",
+        }:
             assert "SHA256SUMS" in texts["files"] or "absent" in texts["files"], texts
         else:
             assert phrase in texts.get(step, ""), texts
@@ -669,7 +673,7 @@ def test_a_period_that_is_not_over_has_a_ledger_that_ends_early(tmp_path: Path) 
     assert (code, own_code) == (5, 5)
 
 
-# --- pins ------------------------------------------------------------------------------
+# --- pins -----------------------------------------------------------------------
 
 
 @pytest.mark.threat("T22")
@@ -697,6 +701,8 @@ def test_no_flipped_byte_passes_either_verifier(good: Files, tmp_path: Path) -> 
         path = paths[number % len(paths)]
         at = chance.randrange(len(good[path]))
         files = resealed_as_far_as_possible(flipped(good, path, at))
+        if files == good:  # the forger's own lists mended it
+            continue
         said, code, own, own_code = both(files, tmp_path / str(number))
         assert (code, own_code) == (4, 4), (path, at, said, own)
 
@@ -736,6 +742,8 @@ def test_t20_no_lost_field_ends_in_a_traceback(
     for number, key in enumerate(sorted(json.loads(good[path]))):
         files = edited(good, path, lambda tree, key=key: tree.pop(key))
         files = resealed_as_far_as_possible(files)
+        if files == good:
+            continue
         _, code, _, own_code = both(files, tmp_path / str(number))
         assert (code, own_code) == (4, 4), key
 

@@ -64,9 +64,7 @@ def _source(stream: str, programme: Programme) -> Source:
     settings = programme.library.settings
     if stream == "config":
         return ConfigSource(settings)
-    forge = GitHub.from_environment(
-        settings.github, os.environ, branch=settings.branch
-    )
+    forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
     return Reviews(forge, programme.repository.began(programme.commit))
 
 
