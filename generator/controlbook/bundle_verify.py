@@ -38,9 +38,8 @@ Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by t
 FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
 HEX = re.compile(r"[0-9a-f]{64}\Z")
-MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
+MANIFEST = re.compile(r"ledger/(?!checkpoints/)([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
-CHECKPOINT = re.compile(r"ledger/checkpoints/[0-9]+\.json(\.sig|\.tsr)?\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
     r"object ([0-9a-f]{40,64})\ntype commit\ntag ([^\n]+)\ntagger [^\n]+\n\n"
@@ -265,7 +264,7 @@ def ledger(b: Bundle) -> None:
     streams: dict[str, dict[int, str]] = {}
     for path in b.files:
         found = MANIFEST.match(path)
-        if found and found[1] not in {"manual", "checkpoints"}:
+        if found:
             streams.setdefault(found[1], {})[int(found[2])] = path
     if not streams:
         b.whole = False
@@ -275,13 +274,17 @@ def ledger(b: Bundle) -> None:
         path = f"ledger/{row['stream']}/{row['seq']:06d}.json"
         if path in b.files and sha256(b.files[path]) != row["sha256"]:
             b.wrong(f"{path}: is not the manifest that facts.json rests on")
+    digests: dict[str, list[str]] = {}
     seen: dict[str, dict[Any, str]] = {"ledger": {}, "id": {}, "window": {}}
     for stream, manifests in sorted(streams.items()):
         chain(b, stream, manifests, seen)
-        heads(b, stream, [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)])
+        digests[stream] = [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)]
+        heads(b, stream, digests[stream])
     for stream in sorted(set((b.tag or {}).get("ledger", {})) - set(streams)):
         b.whole = False
         b.lacking(f"ledger/{stream} ends early: the tag names it, and nothing is here")
+    if b.whole:
+        checkpoints(b, digests)
 
 
 def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> None:
@@ -334,6 +337,18 @@ def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> Non
             ):
                 b.wrong(f"{path}: a transition lies outside its window")
         b.runs.setdefault(stream, []).append((path, m, dict(rules)))
+
+
+def checkpoints(b: Bundle, digests: dict[str, list[str]]) -> None:
+    """Compare every checkpoint with the manifests that it vouches for."""
+    for path in sorted(b.json):
+        if not path.startswith("ledger/checkpoints/"):
+            continue
+        for stream, due in b.document(path)["streams"].items():
+            own = digests.get(stream, [])[: due["seq"]]
+            root = merkle(bytes.fromhex(digest) for digest in own)
+            if (len(own), own[-1:], root) != (due["seq"], [due["sha256"]], due["root"]):
+                b.wrong(f"{path}: the {stream} stream here is not what it names")
 
 
 def heads(b: Bundle, stream: str, digests: list[str]) -> None:
@@ -538,7 +553,7 @@ def release(b: Bundle) -> None:
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
         known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
-        if not known and not CHECKPOINT.match(path):
+        if not known:
             b.wrong(f"{path}: is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")

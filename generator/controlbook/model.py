@@ -377,7 +377,8 @@ class RuleInstance:
     matched: str = "identifier"
     """identifier | name: how the rule was recognised."""
     status: str = "ok"
-    """ok | never-evaluated | failing:<AWS error code>"""
+    """ok | idle | never-evaluated | failing:<AWS error code>; idle: recorded types, and
+    no resource of them, so that a change-triggered rule was never invoked."""
     population: int
     counts: tuple[tuple[str, int], ...]
     """(state, resources), sorted, zero counts left out."""

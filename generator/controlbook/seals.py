@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from .digest import NotCanonicalError, digest_of, parse_canonical, sha256
 from .faults import Fault, Faults, lacking, wrong
 from .library import governed
+from .model import Ledger
+from .render.facts import heads
 from .render.manifest import (
     ReleaseError,
     ReleaseManifest,
@@ -32,17 +34,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .digest import Json
-    from .model import Ledger
 
     Files = Mapping[str, bytes]
 
 ALONE = ("manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS")
 """Files that every bundle has beside the published ones."""
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
-RUN = re.compile(r"ledger/[a-z][a-z0-9-]*/[0-9]{6}\.json\Z")
+RUN = re.compile(r"ledger/(?!checkpoints/)[a-z][a-z0-9-]*/[0-9]{6}\.json\Z")
 
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\n]+)\Z")
-_CHECKPOINT = re.compile(r"ledger/checkpoints/[0-9]+\.json(?:\.sig|\.tsr)?\Z")
 _JSON = re.compile(r"(?:manifest|facts|sources|data/[^/]+)\.json\Z")
 
 
@@ -152,6 +152,28 @@ def head_faults(ledger: Ledger, tag: Tag) -> Faults:
             )
 
 
+def checkpoint_faults(files: Files, ledger: Ledger) -> Faults:
+    """Compare every checkpoint with the manifests that it vouches for."""
+    for path in sorted(files):
+        if not path.startswith("ledger/checkpoints/") or not path.endswith(".json"):
+            continue
+        try:
+            tree = parse_canonical(files[path])
+        except NotCanonicalError as error:
+            yield wrong(f"{path}: {error}")
+            continue
+        streams = tree.get("streams") if isinstance(tree, dict) else None
+        if not isinstance(streams, dict):
+            yield wrong(f"{path}: is no checkpoint")
+            continue
+        for stream, due in sorted(streams.items()):
+            seq = due.get("seq") if isinstance(due, dict) else 0
+            runs = ledger.runs.get(stream, ())[: seq if isinstance(seq, int) else 0]
+            found = heads(Ledger(runs={stream: runs})).get(stream)
+            if found != due:
+                yield wrong(f"{path}: the {stream} stream here is not what it names")
+
+
 def release_faults(files: Files, manifest: ReleaseManifest, tag: Tag | None) -> Faults:
     """Compare the files, the release manifest and the tag with each other."""
     yield from _layout_faults(files, manifest)
@@ -202,7 +224,6 @@ def _known(path: str) -> bool:
         path in ALONE
         or RUN.match(path)
         or PACK.match(path)
-        or _CHECKPOINT.match(path)
         or (path.startswith("sources/") and governed(path.removeprefix("sources/")))
     )
 

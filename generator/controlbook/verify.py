@@ -49,6 +49,7 @@ from .render.facts import facts
 from .render.report import Report
 from .seals import (
     PACK,
+    checkpoint_faults,
     head_faults,
     pin_faults,
     read_documents,
@@ -232,7 +233,11 @@ class _Pass:
 
     def _ledger(self, tag: Tag | None) -> tuple[Ledger | None, bool]:
         """Read the ledger; tell whether it reaches every head that the tag names."""
-        manifests = self._manifests()
+        manifests = {
+            path: data
+            for path, data in self._manifests().items()
+            if not path.startswith("evidence/checkpoints/")
+        }
         if not manifests:
             text = "the ledger is absent: there is no run manifest"
             self.step("ledger", 0, [lacking(text)])
@@ -247,8 +252,11 @@ class _Pass:
             return None, True
         ledger = read_ledger(manifests)
         faults = tuple(head_faults(ledger, tag)) if tag else ()
+        whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
+        if whole:
+            faults += tuple(checkpoint_faults(self.bundle.files, ledger))
         self.step("ledger", len(manifests), faults)
-        return ledger, Exit.UNAVAILABLE not in {code for code, _ in faults}
+        return ledger, whole
 
     def _manifests(self) -> dict[str, bytes]:
         return {f"evidence/{p}": data for p, data in self.below("ledger/").items()}

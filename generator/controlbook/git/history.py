@@ -92,13 +92,20 @@ def unreviewed_commits(
 ) -> tuple[str, ...]:
     """Name the first-parent commits, newest first, that nobody reviewed.
 
-    Reviewed are the captured merges; the first commit, and pure additions of
-    collected evidence, need no review; nor do commits that change nothing that
+    A programme begins with its first run: what stood before it needs no review, for
+    nothing rested on it yet. Reviewed are the captured merges; pure additions of
+    collected evidence need no review, nor do commits that change nothing that
     controlbook reads.
     """
+    commits = list(_first_parents(repository, rev))
+    began = [
+        number
+        for number, commit in enumerate(commits)
+        if any(_collected(change) for change in commit.changes)
+    ]
     return tuple(
         commit.id
-        for commit in _first_parents(repository, rev)
+        for commit in commits[: began[-1] + 1 if began else 0]
         if commit.parents
         and commit.id not in merges
         and any(

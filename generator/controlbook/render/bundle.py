@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 SUMS = "SHA256SUMS"
+CHECKPOINTS = "evidence/checkpoints/"
 LONGEST = 200
 _VERIFIER = Path(__file__).parents[1] / "bundle_verify.py"
 
@@ -78,6 +79,8 @@ def publish(
         "facts.json": canonical(report.facts),
         "README.md": readme(report),
         "verify.py": _VERIFIER.read_bytes(),
+        # Nothing derives a checkpoint again, so the publication root must bind it.
+        **dict(_ledger(files, CHECKPOINTS)),
     }
     sources = {path: data for path, data in sorted(files.items()) if governed(path)}
     sources_json = canonical(sources_document(sources))
@@ -110,7 +113,7 @@ def write_bundle(
         "repo.bundle": _repository_bundle(report, repository),
         "sources.json": publication.sources_json,
         **{f"sources/{path}": data for path, data in publication.sources.items()},
-        **dict(_ledger(files)),
+        **dict(_ledger(files, "evidence/")),
         **dict(_packs(report, vault)),
     }
     _check_paths(content)
@@ -194,9 +197,9 @@ def _repository_bundle(report: Report, repository: Repository) -> bytes:
         return path.read_bytes()
 
 
-def _ledger(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+def _ledger(files: Mapping[str, bytes], under: str) -> Iterator[tuple[str, bytes]]:
     for path, data in files.items():
-        if path.startswith("evidence/") and not governed(path):
+        if path.startswith(under) and not governed(path):
             yield f"ledger/{path.removeprefix('evidence/')}", data
 
 

@@ -51,6 +51,8 @@ def build_site(
     path = lay_down(book, work, files or {})
     built = work / "site"
     _run_mkdocs(path, built, book)
+    # The page for wrong addresses names files by absolute paths: no use in a folder.
+    (built / "404.html").unlink(missing_ok=True)
     seal(built)
     _offline_search(built)
     if out.exists():

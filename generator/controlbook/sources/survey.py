@@ -147,16 +147,17 @@ def survey(talk: Conversation, place: Place) -> Survey:
     channels = talk.ask("config", "describe_delivery_channel_status", place)
     by_arn = {row["ConfigRuleArn"]: row for row in rules}
     state: Row = next(iter(states["ConfigurationRecordersStatus"]), {})
+    groups = recorders["ConfigurationRecorders"]
     return Survey(
         place=place,
         rules=tuple(
-            deployed_rule(row, statuses.get(arn, {}), place)
+            _explained(deployed_rule(row, statuses.get(arn, {}), place), groups)
             for arn, row in sorted(by_arn.items())
         ),
         recording=bool(state.get("recording")),
         started=_moment(state, "lastStartTime"),
         stopped=_moment(state, "lastStopTime"),
-        compliance_recorded=any(map(_records, recorders["ConfigurationRecorders"])),
+        compliance_recorded=any(_records(group, TYPE) for group in groups),
         delivered=max(
             filter(None, map(_delivered, channels["DeliveryChannelsStatus"])),
             default=None,
@@ -164,14 +165,32 @@ def survey(talk: Conversation, place: Place) -> Survey:
     )
 
 
-def _records(recorder: Row) -> bool:
-    """Tell whether a recorder keeps the history of compliance."""
+def _explained(deployed: DeployedRule, recorders: list[Row]) -> DeployedRule:
+    """Tell a rule that had nothing to look at from one that never worked.
+
+    AWS evaluates a change-triggered rule when it is made, and on every change of a
+    resource in its scope. Where the recorder keeps every type of that scope and the
+    rule was never invoked, Config knows no such resource.
+    """
+    row = deployed.instance
+    managed = find(row.identifier)
+    kinds = managed.resource_types if managed and row.trigger == "change" else ()
+    idle = (
+        row.status == "never-evaluated"
+        and bool(kinds)
+        and all(any(_records(group, kind) for group in recorders) for kind in kinds)
+    )
+    return replace(deployed, instance=replace(row, status="idle")) if idle else deployed
+
+
+def _records(recorder: Row, kind: str) -> bool:
+    """Tell whether a recorder keeps the history of a resource type."""
     group = recorder.get("recordingGroup", {})
     strategy = group.get("recordingStrategy", {}).get("useOnly", "")
     excluded = group.get("exclusionByResourceTypes", {}).get("resourceTypes", [])
     if strategy == "EXCLUSION_BY_RESOURCE_TYPES":
-        return TYPE not in excluded
-    return bool(group.get("allSupported")) or TYPE in group.get("resourceTypes", [])
+        return kind not in excluded
+    return bool(group.get("allSupported")) or kind in group.get("resourceTypes", [])
 
 
 def _delivered(channel: Row) -> Instant | None:
@@ -245,6 +264,6 @@ def _status(row: Row) -> str:
         return "never-evaluated"
     failed = _moment(row, "LastFailedEvaluationTime") or 0
     worked = _moment(row, "LastSuccessfulEvaluationTime") or 0
-    if failed > worked:
+    if failed and failed >= worked:
         return f"failing:{row.get('LastErrorCode', 'unknown')}"
     return "ok"

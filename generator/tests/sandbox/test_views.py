@@ -102,7 +102,7 @@ class Dice:
         end = min(rule.deleted or END, life.deleted or END)
         if rule.account != life.account or start >= end:
             return
-        for at in {start, *(self.instant(start, end) for _ in range(3))}:
+        for at in {self.instant(start, end) for _ in range(3)}:
             yield Verdict(
                 at=at,
                 account=rule.account,
@@ -391,12 +391,16 @@ def test_select_is_the_truth_while_the_recorder_runs(seed: int) -> None:
 def _truth(world: World, now: Instant) -> dict[tuple[str, str, str], str]:
     """Say from the facts alone what holds at an instant."""
     found: dict[tuple[str, str, str], str] = {}
-    alive = {(r.account, r.name) for r in world.resources if r.exists_at(now)}
+    born = {
+        (life.account, life.name): life.created
+        for life in world.resources
+        if life.exists_at(now)
+    }
     deployed = {(r.account, r.name) for r in world.rules if r.exists_at(now)}
     for verdict in sorted(world.verdicts, key=lambda each: each.at):
-        exists = (verdict.account, verdict.resource) in alive
+        life = born.get((verdict.account, verdict.resource))
         stands = (verdict.account, verdict.rule) in deployed
-        if verdict.at <= now and exists and stands:
+        if life is not None and life <= verdict.at <= now and stands:
             key = (verdict.account, verdict.resource, verdict.rule)
             found[key] = verdict.state
     failing = {
