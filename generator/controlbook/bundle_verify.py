@@ -38,7 +38,7 @@ Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by t
 FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
 HEX = re.compile(r"[0-9a-f]{64}\Z")
-MANIFEST = re.compile(r"ledger/(?!checkpoints/)([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
+MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
@@ -262,10 +262,11 @@ def form(b: Bundle) -> None:
 def ledger(b: Bundle) -> None:
     """Follow each stream's chain of run manifests."""
     streams: dict[str, dict[int, str]] = {}
-    for path in b.files:
+    for path in sorted(b.files):
         found = MANIFEST.match(path)
         if found:
             streams.setdefault(found[1], {})[int(found[2])] = path
+    marks = [sha256(b.files[path]) for path in streams.pop("checkpoints", {}).values()]
     if not streams:
         b.whole = False
         b.lacking("the ledger is absent: there is no run manifest")
@@ -280,7 +281,10 @@ def ledger(b: Bundle) -> None:
         chain(b, stream, manifests, seen)
         digests[stream] = [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)]
         heads(b, stream, digests[stream])
-    for stream in sorted(set((b.tag or {}).get("ledger", {})) - set(streams)):
+    if marks:
+        heads(b, "checkpoints", marks)
+    here = {*streams, *(["checkpoints"] if marks else [])}
+    for stream in sorted(set((b.tag or {}).get("ledger", {})) - here):
         b.whole = False
         b.lacking(f"ledger/{stream} ends early: the tag names it, and nothing is here")
     if b.whole:

@@ -24,6 +24,7 @@ from .render.manifest import (
     ReleaseError,
     ReleaseManifest,
     Tag,
+    checkpoint_heads,
     ledger_heads,
     parse_manifest,
     parse_tag,
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 ALONE = ("manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS")
 """Files that every bundle has beside the published ones."""
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
-RUN = re.compile(r"ledger/(?!checkpoints/)[a-z][a-z0-9-]*/[0-9]{6}\.json\Z")
+RUN = re.compile(r"ledger/[a-z][a-z0-9-]*/[0-9]{6}\.json\Z")
+"""A run manifest, or a checkpoint."""
 
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\n]+)\Z")
 _JSON = re.compile(r"(?:manifest|facts|sources|data/[^/]+)\.json\Z")
@@ -131,9 +133,10 @@ def read_documents(files: Files) -> Documents:
     )
 
 
-def head_faults(ledger: Ledger, tag: Tag) -> Faults:
+def head_faults(ledger: Ledger, files: Files, tag: Tag) -> Faults:
     """Compare the end of every chain with the head that the tag names."""
-    ours = {head.stream: head for head in ledger_heads(ledger)}
+    heads_ = (*checkpoint_heads(files), *ledger_heads(ledger))
+    ours = {head.stream: head for head in heads_}
     named = {head.stream: head for head in tag.release.heads}
     for stream in sorted(ours.keys() | named.keys()):
         head, due = ours.get(stream), named.get(stream)

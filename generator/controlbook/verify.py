@@ -251,10 +251,11 @@ class _Pass:
             )
             return None, True
         ledger = read_ledger(manifests)
-        faults = tuple(head_faults(ledger, tag)) if tag else ()
+        files = self.bundle.files
+        faults = tuple(head_faults(ledger, files, tag)) if tag else ()
         whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
         if whole:
-            faults += tuple(checkpoint_faults(self.bundle.files, ledger))
+            faults += tuple(checkpoint_faults(files, ledger))
         self.step("ledger", len(manifests), faults)
         return ledger, whole
 

@@ -32,7 +32,7 @@ from controlbook.model import (
 )
 from controlbook.programme import Programme
 from controlbook.render.bundle import publish, write_bundle
-from controlbook.render.manifest import tag_message
+from controlbook.render.manifest import ledger_heads, tag_message
 from controlbook.subjects import control_subject, requirement_subject
 from controlbook.timeline import DAY, HOUR, Instant, Interval, instant, iso
 from controlbook.vault.directory import DirectoryVault
@@ -360,6 +360,21 @@ class Example:
             records_root=made.records_root,
         )
 
+    def checkpoint(self) -> None:
+        """Commit heads and roots of all streams, as a release does."""
+        streams = {
+            head.stream: {"seq": head.seq, "sha256": head.sha256, "root": head.root}
+            for head in ledger_heads(self.programme.ledger)
+        }
+        content = canonical({"type": "controlbook/checkpoint/1", "streams": streams})
+        self.vault.put(
+            "ledger/checkpoints/000001.json",
+            content,
+            role="checkpoint",
+            retain_until=RETAIN,
+        )
+        self.commit({"evidence/checkpoints/000001.json": content}, "Checkpoint\n")
+
     # --- people ---
 
     @property
@@ -466,6 +481,7 @@ def example(
         made.annotate()
     made.sign()
     made.capture()
+    made.checkpoint()
     return made
 
 

@@ -93,7 +93,7 @@ def test_t79_a_zip_bomb_is_refused_before_it_inflates(tmp_path: Path) -> None:
     assert not found.files
 
 
-@pytest.mark.parametrize("cut", [1, 30, 60, 200])
+@pytest.mark.parametrize("cut", [1, 30, 60, 150])
 def test_a_truncated_zip_is_named(cut: int, tmp_path: Path) -> None:
     path = archive(tmp_path / "a.zip", "T/a", "T/b")
     path.write_bytes(path.read_bytes()[:cut])

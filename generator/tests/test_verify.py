@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NAME = released.NAME
 MIDDLE, NEWEST = "ledger/config/000003.json", "ledger/config/000006.json"
+CHECKPOINT = "ledger/checkpoints/000001.json"
 CONTROL = "sources/controls/buckets-encrypted.yml"
 FRAMEWORK = "sources/frameworks/pci-dss-3.2.1.yml"
 SCOPE = f"sources/signoffs/{NAME}/assessment.yml"
@@ -339,6 +340,27 @@ CASES = (
         ("history", "repo.bundle: "),
         ("release", "is not the tag in repo.bundle"),
         threat="T80",
+    ),
+    Case(
+        "a checkpoint that is absent",
+        lambda f: without(f, CHECKPOINT),
+        ("ledger", "ledger/checkpoints ends early"),
+        threat="T14",
+        code=Exit.UNAVAILABLE,
+    ),
+    Case(
+        "a checkpoint of another ledger",
+        lambda f: edited(
+            f, CHECKPOINT, lambda t: t["streams"]["config"].update(root="0" * 64)
+        ),
+        ("ledger", "the config stream here is not what it names"),
+        threat="T21",
+    ),
+    Case(
+        "a checkpoint larger than the ledger",
+        lambda f: edited(f, CHECKPOINT, lambda t: t["streams"]["config"].update(seq=7)),
+        ("ledger", "the config stream here is not what it names"),
+        threat="T14",
     ),
     Case(
         "no release manifest",

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from .report import Report
 
 SUMS = "SHA256SUMS"
-CHECKPOINTS = "evidence/checkpoints/"
 LONGEST = 200
 _VERIFIER = Path(__file__).parents[1] / "bundle_verify.py"
 
@@ -79,8 +78,6 @@ def publish(
         "facts.json": canonical(report.facts),
         "README.md": readme(report),
         "verify.py": _VERIFIER.read_bytes(),
-        # Nothing derives a checkpoint again, so the publication root must bind it.
-        **dict(_ledger(files, CHECKPOINTS)),
     }
     sources = {path: data for path, data in sorted(files.items()) if governed(path)}
     sources_json = canonical(sources_document(sources))
@@ -90,7 +87,7 @@ def publish(
         sources=sources,
         sources_json=sources_json,
         manifest=manifest_of(report, listed),
-        release=release_of(report, listed, sources_json),
+        release=release_of(report, listed, sources_json, files),
     )
 
 
@@ -113,7 +110,7 @@ def write_bundle(
         "repo.bundle": _repository_bundle(report, repository),
         "sources.json": publication.sources_json,
         **{f"sources/{path}": data for path, data in publication.sources.items()},
-        **dict(_ledger(files, "evidence/")),
+        **dict(_ledger(files)),
         **dict(_packs(report, vault)),
     }
     _check_paths(content)
@@ -197,9 +194,9 @@ def _repository_bundle(report: Report, repository: Repository) -> bytes:
         return path.read_bytes()
 
 
-def _ledger(files: Mapping[str, bytes], under: str) -> Iterator[tuple[str, bytes]]:
+def _ledger(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
     for path, data in files.items():
-        if path.startswith(under) and not governed(path):
+        if path.startswith("evidence/") and not governed(path):
             yield f"ledger/{path.removeprefix('evidence/')}", data
 
 
