@@ -27,16 +27,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .approve import Record, approve
+from .approve import Record
 from .assess import assess
 from .carried import carry
-from .digest import canonical, digest_of, sha256
+from .derivation import derive, figure_faults, status_faults
+from .digest import canonical, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
-from .extracts import carried_packs
-from .faults import Fault, Faults, lacking, still_open, wrong
+from .faults import Fault, Faults, lacking, wrong
 from .ledger import chain_problems, read_ledger
 from .library import read, sources_document
-from .model import Status
 from .provenance import (
     arrivals,
     provenance_faults,
@@ -44,9 +43,6 @@ from .provenance import (
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
-from .render.data import data_files
-from .render.facts import facts
-from .render.report import Report
 from .seals import (
     PACK,
     checkpoint_faults,
@@ -56,19 +52,17 @@ from .seals import (
     release_faults,
     sum_faults,
 )
-from .subjects import requirement_subject
 from .vault.directory import DirectoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from .carried import Carried
-    from .model import Assessment, Ledger, Library, RequirementStatus, Standing
+    from .model import Assessment, Ledger, Library, Standing
     from .provenance import Provenance
     from .render.manifest import ReleaseManifest, Tag
     from .seals import Documents
 
-SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
 SEVERITY = (
     Exit.UNEXPECTED,
     Exit.USAGE,
@@ -82,7 +76,6 @@ NEVER = (
     "when anything happened, beyond what Git, AWS and GitHub claimed: no trusted time",
     "signatures of people, tags and checkpoints: no keys were given",
 )
-_MOST_REASONS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,14 +215,25 @@ class _Pass:
                 "the ledger is not whole, or states or history cannot be read",
             )
             return
-        record = Record(
-            library=library,
-            findings=assess(library, ledger, opening, assessment),
-            ledger=ledger,
-            assessment=assessment,
-            arrivals=arrivals(provenance, library),
+        derived = derive(
+            Record(
+                library=library,
+                findings=assess(library, ledger, opening, assessment),
+                ledger=ledger,
+                assessment=assessment,
+                arrivals=arrivals(provenance, library),
+            ),
+            commit=provenance.commit,
+            release=manifest.release,
         )
-        self._derived(documents, record, provenance, manifest)
+        self.step(
+            "findings",
+            1 + len(derived.data),
+            figure_faults(derived, documents, files, self._packs()),
+        )
+        published = documents.rows("requirements")
+        count = len(derived.report.statuses)
+        self.step("sign-offs", count, status_faults(derived, published))
 
     def _ledger(self, tag: Tag | None) -> tuple[Ledger | None, bool]:
         """Read the ledger; tell whether it reaches every head that the tag names."""
@@ -371,132 +375,3 @@ class _Pass:
         ]
         self.step("history", len(found.sources) + len(found.ledger), faults)
         return found
-
-    # --- what follows from ledger, sources and history ---
-
-    def _derived(
-        self,
-        documents: Documents,
-        record: Record,
-        provenance: Provenance,
-        manifest: ReleaseManifest,
-    ) -> None:
-        statuses = approve(record)
-        report = _report(record, statuses, provenance, manifest)
-        files = data_files(report)
-        self.step(
-            "findings",
-            1 + len(files),
-            [
-                *_facts_faults(report, documents, self.bundle.files),
-                *_data_faults(files, self.bundle.files),
-                *self._carried_faults(record, statuses),
-            ],
-        )
-        self.step("sign-offs", len(statuses), _status_faults(statuses, documents))
-
-    def _carried_faults(
-        self, record: Record, statuses: Mapping[str, RequirementStatus]
-    ) -> Faults:
-        needed = carried_packs(
-            record.ledger, record.findings, statuses, record.assessment
-        )
-        for digest in sorted(needed.keys() - self._packs().keys()):
-            yield wrong(
-                f"packs/{digest}.leaves: is absent, though the report rests on it"
-            )
-
-
-def _report(
-    record: Record,
-    statuses: Mapping[str, RequirementStatus],
-    provenance: Provenance,
-    manifest: ReleaseManifest,
-) -> Report:
-    library, assessment = record.library, record.assessment
-    subjects = {
-        number: requirement_subject(
-            library, record.findings, record.ledger, assessment, number
-        )
-        for number in assessment.requirements
-    }
-    document = facts(
-        library, record.ledger, record.findings, statuses, subjects, assessment
-    )
-    return Report(
-        library=library,
-        ledger=record.ledger,
-        assessment=assessment,
-        framework=library.frameworks[assessment.framework],
-        findings=record.findings,
-        statuses=statuses,
-        subjects=subjects,
-        closing=(),
-        commit=provenance.commit,
-        facts=document,
-        facts_root=digest_of(document),
-        release=manifest.release,
-        generator="",
-    )
-
-
-def _facts_faults(
-    report: Report, documents: Documents, files: Mapping[str, bytes]
-) -> Faults:
-    due = canonical(report.facts)
-    if due == files.get("facts.json"):
-        return
-    tree = dict(report.facts) if isinstance(report.facts, dict) else {}
-    keys = [
-        key
-        for key in sorted({*tree, *documents.facts})
-        if tree.get(key) != documents.facts.get(key)
-    ]
-    yield wrong(
-        "facts.json: is not what sources and ledger give; these differ:"
-        f" {', '.join(keys) or 'its spelling'}"
-    )
-
-
-def _data_faults(due: Mapping[str, bytes], files: Mapping[str, bytes]) -> Faults:
-    for path, data in due.items():
-        if files.get(path) != data:
-            yield wrong(f"{path}: is not what sources and ledger give")
-
-
-def _status_faults(
-    statuses: Mapping[str, RequirementStatus], documents: Documents
-) -> Faults:
-    published = {
-        str(row.get("number")): str(row.get("status"))
-        for row in documents.rows("requirements")
-    }
-    for number, status in statuses.items():
-        shown, due = published.get(number, "nothing"), status.status
-        if shown != due.value:
-            yield wrong(
-                f"{number} is published as {shown}, but is {due.value}: {_why(status)}"
-            )
-        elif due not in SIGNED:
-            yield still_open(f"{number} is {due.value}: {_why(status)}")
-        for id_ in status.unannotated:
-            yield still_open(f"{number}: {id_} is not annotated")
-
-
-def _why(status: RequirementStatus) -> str:
-    judgements = (
-        (status.requirement, status.judgement),
-        *status.attestations.items(),
-    )
-    parts = [
-        f"{about}: {part.name} was {part.signed[:12] or 'not signed'}, is"
-        f" {part.now[:12]}"
-        for about, judgement in judgements
-        for part in judgement.stale
-    ]
-    parts.extend(
-        f"{about}: {reason}"
-        for about, judgement in judgements
-        for reason in judgement.reasons
-    )
-    return "; ".join(parts[:_MOST_REASONS]) or "nothing is missing"
