@@ -132,8 +132,8 @@ def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Draw requirement × account: what the evidence of each cell showed."""
     if not rows or not columns:
         return ""
-    left, top, height = 190.0, 26.0, 17.0
-    width = min(120.0, (700.0 - left) / len(columns))
+    left, top, height = 260.0, 26.0, 17.0
+    width = min(110.0, (700.0 - left) / len(columns))
     body: list[str] = []
     for index, name in enumerate(columns):
         x = left + width * (index + 0.5)
@@ -143,7 +143,7 @@ def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
     for index, row in enumerate(rows):
         y = top + height * (index + 0.5)
         body.append(_line(0, y + height / 2, right, y + height / 2, "ch-grid", RULE))
-        body.append(_text(0, y + 3, _shortened(row.label)))
+        body.append(_text(0, y + 3, _shortened(row.label, 48)))
         for place, cell in enumerate(row.cells):
             body.extend(_symbols(left + width * (place + 0.5), y, cell))
     y = top + height * len(rows) + 16

@@ -54,6 +54,11 @@ _APART: Mapping[str, str] = {
     Conclusion.NOT_APPLICABLE: "not applicable",
     Conclusion.NOT_TESTED: "not tested",
 }
+_PARTS = {
+    "controls": "text of controls",
+    "evidence": "evidence (Merkle root)",
+    "manual": "documents",
+}
 _NO_CONCLUSION = "No conclusion yet"
 _SHADES = {
     Conclusion.SATISFIED: ("ok", "#1b7f4b"),
@@ -132,6 +137,18 @@ class Paper:
         """Give the address of a commit; empty without GitHub."""
         github = self.report.library.settings.github
         return f"https://github.com/{github}/commit/{commit}" if github else ""
+
+    # --- scope ------------------------------------------------------------------
+
+    @property
+    def excluded(self) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+        """Give what is left out, by reason: each number with its title."""
+        table = self.report.framework.requirements
+        found: dict[str, list[tuple[str, str]]] = {}
+        for number, reason in self.report.assessment.excluded:
+            title = table[number].title if number in table else ""
+            found.setdefault(reason, []).append((number, title))
+        return tuple((reason, tuple(rows)) for reason, rows in found.items())
 
     # --- people -----------------------------------------------------------------
 
@@ -440,6 +457,11 @@ class Paper:
         if rows:
             found.append("whole population, no sample")
         return tuple(found)
+
+    @staticmethod
+    def part(name: str) -> str:
+        """Name a part of a subject in two words or so."""
+        return _PARTS.get(name, name)
 
     # --- requirements -------------------------------------------------------------
 

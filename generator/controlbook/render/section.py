@@ -103,6 +103,13 @@ class RequirementSection:
             (name, signed.get(name, ""), self.now.get(name, "")) for name in names
         )
 
+    @property
+    def unchanged(self) -> bool:
+        """Tell whether nothing was signed yet, or all of it stands as it was signed."""
+        if self.status.judgement.signoff is None:
+            return True
+        return all(signed == now for _, signed, now in self.bound)
+
 
 def section_of(report: Report, number: str) -> RequirementSection:
     """Gather what the section of one requirement prints."""

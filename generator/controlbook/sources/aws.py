@@ -83,7 +83,8 @@ class Connections:
         """Give a client for a service, in an account through the role, in a Region."""
         key = (service, account, region)
         if key not in self._clients:
-            session = self._session(account) if account else self._own
+            by_role = account and self.role
+            session = self._session(account) if by_role else self._own
             try:
                 client = session.create_client(
                     service, region_name=region or None, config=_SETTINGS
@@ -109,9 +110,8 @@ class Connections:
             )
             session = botocore.session.Session()
             # The models are loaded once for all sessions.
-            for name in ("data_loader", "endpoint_resolver"):
-                component = self._own.get_component(name)
-                session.register_component(name, component)
+            loader = self._own.get_component("data_loader")
+            session.register_component("data_loader", loader)
             credentials = DeferredRefreshableCredentials(
                 method="assume-role", refresh_using=fetcher.fetch_credentials
             )

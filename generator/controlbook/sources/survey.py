@@ -264,6 +264,6 @@ def _status(row: Row) -> str:
         return "never-evaluated"
     failed = _moment(row, "LastFailedEvaluationTime") or 0
     worked = _moment(row, "LastSuccessfulEvaluationTime") or 0
-    if failed > worked:
+    if failed and failed >= worked:
         return f"failing:{row.get('LastErrorCode', 'unknown')}"
     return "ok"
