@@ -474,6 +474,21 @@ class Paper:
         )
 
     @property
+    def resting(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Give each control in scope with the requirements that rest on it."""
+        return tuple(
+            (
+                name,
+                tuple(
+                    section.requirement.number
+                    for section in self.sections
+                    if name in section.requirement.controls
+                ),
+            )
+            for name in sorted(self.report.findings.controls)
+        )
+
+    @property
     def matrix(self) -> str:
         """Draw requirement × account for the requirements that rules observe."""
         accounts = self.report.assessment.accounts
