@@ -14,8 +14,9 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from .annotations import substance
 from .errors import ControlbookError
-from .signoff import hollow
+from .model import Annotation
 from .timeline import iso
 from .yamlwriter import flow_list, paragraphs, quoted
 
@@ -45,50 +46,42 @@ def annotation(
     if not covers:
         message = "the annotation covers nothing"
         raise ControlbookError(message, advice="name the ids that `status` lists")
-    reason = hollow(body)
+    made = Annotation(
+        path="",
+        sha256="",
+        covers=tuple(sorted(found.id for found in covers)),
+        start=_common([found.start for found in covers]),
+        end=_common([found.end for found in covers]),
+        author=author,
+        body=paragraphs(body),
+        ticket=ticket,
+        audience=audience,
+        title=title,
+    )
+    reason = substance(made, ())
     if reason:
         message = f"the explanation does not count: {reason}"
         raise ControlbookError(
             message, advice="say what caused it, and what was done about it"
         )
-    written = annotation_bytes(
-        title=title,
-        covers=tuple(sorted(found.id for found in covers)),
-        start=_common([found.start for found in covers]),
-        end=_common([found.end for found in covers]),
-        author=author,
-        ticket=ticket,
-        audience=audience,
-        body=body,
-    )
     month = iso(min(found.start for found in covers))[:7]
-    return _free(f"annotations/{month}/{slug(title)}", taken), written
+    return _free(f"annotations/{month}/{slug(title)}", taken), annotation_bytes(made)
 
 
-def annotation_bytes(  # noqa: PLR0913 - the fields of the file
-    *,
-    title: str,
-    covers: Sequence[str],
-    start: Instant | None,
-    end: Instant | None,
-    author: str,
-    body: str,
-    ticket: str = "",
-    audience: str = "auditor",
-) -> bytes:
+def annotation_bytes(made: Annotation) -> bytes:
     """Write an annotation as the bytes of its file."""
     fields = {
-        "title": quoted(title) if title else "",
-        "covers": flow_list(covers),
-        "start": quoted(iso(start)) if start is not None else "",
-        "end": quoted(iso(end)) if end is not None else "",
-        "author": quoted(author),
-        "ticket": quoted(ticket) if ticket else "",
-        "audience": quoted(audience),
+        "title": quoted(made.title) if made.title else "",
+        "covers": flow_list(made.covers),
+        "start": quoted(iso(made.start)) if made.start is not None else "",
+        "end": quoted(iso(made.end)) if made.end is not None else "",
+        "author": quoted(made.author),
+        "ticket": quoted(made.ticket) if made.ticket else "",
+        "audience": quoted(made.audience),
     }
     lines = [f"{key}: {value}" for key, value in fields.items() if value]
     front = "\n".join(["---", *lines, "---"])
-    return f"{front}\n{paragraphs(body)}".encode()
+    return f"{front}\n{paragraphs(made.body)}".encode()
 
 
 def slug(title: str) -> str:

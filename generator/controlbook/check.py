@@ -95,30 +95,23 @@ def _times(
 ) -> Iterator[Problem]:
     """Compare the times that `annotate` wrote with those of what is covered."""
     covered = [everything[id_] for id_ in annotation.covers if id_ in everything]
-    spans = {(fact.start, fact.end) for fact in covered}
-    alone = annotation.start is None and annotation.end is None
-    if not covered or (alone and len(covered) > 1):
-        return
-    if len(spans) > 1:
+    for key, written, facts in (
+        ("start", annotation.start, {fact.start for fact in covered}),
+        ("end", annotation.end, {fact.end for fact in covered}),
+    ):
+        if not facts or (written in facts and len(facts) == 1):
+            continue
+        if written is None and len(covered) > 1:
+            continue
+        told = " and ".join(sorted(map(_told, facts)))
         yield Problem(
             path=annotation.path,
-            line=_key_line(node, "start"),
-            message="start and end cannot be those of several ids with other times",
-            advice="leave both out",
+            line=_key_line(node, key),
+            message=f"{key}: {_told(written)}, but the ledger says {told}",
+            advice="leave it out, the ids differ"
+            if len(facts) > 1
+            else "run `annotate` again, it writes both times",
         )
-        return
-    start, end = spans.pop()
-    for key, written, fact in (
-        ("start", annotation.start, start),
-        ("end", annotation.end, end),
-    ):
-        if written != fact:
-            yield Problem(
-                path=annotation.path,
-                line=_key_line(node, key),
-                message=f"{key}: {_told(written)}, but the ledger says {_told(fact)}",
-                advice="run `annotate` again, it writes both times",
-            )
 
 
 def _told(moment: Instant | None) -> str:

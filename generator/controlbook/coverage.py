@@ -143,7 +143,7 @@ def _silence(candidates: list[RuleInstance], matching: list[RuleInstance]) -> st
         return "rule-absent"
     if not matching:
         return "parameters-differ"
-    if all(row.status != "ok" for row in matching):
+    if all(row.status not in {"ok", "idle"} for row in matching):
         return "rule-failing"
     return ""
 

@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from .timeline import Interval
 
 __all__ = [
+    "Chain",
     "LedgerError",
     "chain_problems",
     "fold_states",
     "manifest_bytes",
     "manifest_path",
     "parse_state_lines",
+    "read_chains",
     "read_ledger",
     "rule_key",
     "state_lines",
@@ -98,10 +100,8 @@ def rule_key(
 
 def read_ledger(files: Mapping[str, bytes]) -> Ledger:
     """Read every run manifest among the files; LedgerError at the first fault."""
-    ledger, problems = _walk(files)
-    for place, message in problems:
-        raise LedgerError(message, place)
-    return ledger
+    chains = read_chains(files)
+    return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
 
 
 def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -109,7 +109,17 @@ def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(f"{place}: {message}" for place, message in _walk(files)[1])
 
 
-def _walk(files: Mapping[str, bytes]) -> tuple[Ledger, list[tuple[str, str]]]:
+def read_chains(files: Mapping[str, bytes]) -> Mapping[str, Chain]:
+    """Read every stream's chain, ready to be added to; LedgerError at a fault."""
+    chains, problems = _walk(files)
+    for place, message in problems:
+        raise LedgerError(message, place)
+    return chains
+
+
+def _walk(
+    files: Mapping[str, bytes],
+) -> tuple[dict[str, Chain], list[tuple[str, str]]]:
     problems: list[tuple[str, str]] = []
     streams: dict[str, dict[int, bytes]] = {}
     for path in sorted(files):
@@ -121,23 +131,23 @@ def _walk(files: Mapping[str, bytes]) -> tuple[Ledger, list[tuple[str, str]]]:
             streams.setdefault(match[1], {})[int(match[2])] = files[path]
         else:
             problems.append((path, "is no run manifest and does not belong here"))
-    runs: dict[str, tuple[Run, ...]] = {}
+    chains: dict[str, Chain] = {}
     ledgers: dict[str, str] = {}
     for stream, manifests in streams.items():
-        chain = _Chain(stream, ledgers)
+        chain = chains[stream] = Chain(stream, ledgers)
         for seq in sorted(manifests):
             chain.add(seq, manifests[seq])
-        runs[stream] = tuple(chain.runs)
         problems.extend(chain.problems)
-    return Ledger(runs=runs), problems
+    return chains, problems
 
 
-class _Chain:
+class Chain:
     """One stream's manifests, added in order of their names."""
 
-    def __init__(self, stream: str, ledgers: dict[str, str]) -> None:
+    def __init__(self, stream: str, ledgers: dict[str, str] | None = None) -> None:
+        """Begin an empty chain; `ledgers` is shared by the chains of one ledger."""
         self.stream = stream
-        self.ledgers = ledgers
+        self.ledgers = {} if ledgers is None else ledgers
         self.runs: list[Run] = []
         self.problems: list[tuple[str, str]] = []
         self._seq = 0
@@ -147,6 +157,7 @@ class _Chain:
         self._states: dict[tuple[str, str], State] = {}
 
     def add(self, seq: int, data: bytes) -> None:
+        """Take the next manifest in; what is wrong goes to `problems`."""
         place = manifest_path(self.stream, seq)
         for absent in range(self._seq + 1, seq):
             gone = manifest_path(self.stream, absent)
@@ -173,7 +184,7 @@ class _Chain:
         yield from _window_problems(run, self._windows)
         yield from _clock_problems(run, previous)
         yield from _coverage_problems(run)
-        yield from _sum_problems(run)
+        yield from _sum_problems(run, previous)
         yield from self._transition_problems(run, previous)
 
     def _identity(self, run: Run, seq: int) -> Iterator[str]:
@@ -273,21 +284,19 @@ def _coverage_problems(run: Run) -> Iterator[str]:
             yield f"coverage: {row.account} {row.region} is missing outside the window"
 
 
-def _sum_problems(run: Run) -> Iterator[str]:
+def _sum_problems(run: Run, previous: Run | None) -> Iterator[str]:
+    # An inherited row is the very row that an earlier manifest was checked with.
+    known = {id(row) for row in previous.rules} if previous else set()
     total: Counter[str] = Counter()
     for row in run.rules:
-        counts = dict(row.counts)
-        total.update(counts)
-        if sum(counts.values()) != row.population:
-            yield (
-                f"sums: rule {row.rule} in {row.account} {row.region} counts"
-                f" {sum(counts.values())} resources of {row.population}"
-            )
-        if row.key != rule_key(row.identifier, row.parameters, row.account, row.region):
-            yield f"rules: key {row.key} is not that of {row.rule} in {row.account}"
+        for state, count in row.counts:
+            total[state] += count
+        if id(row) not in known:
+            yield from _row_problems(row)
     if dict(run.counts) != {state: count for state, count in total.items() if count}:
         yield "sums: counts differ from the sum over the rules"
-    root = rules_root(run.rules)
+    inherited = previous and run.rules is previous.rules
+    root = previous.rules_root if previous and inherited else rules_root(run.rules)
     if run.rules_root != root:
         yield f"rules_root is {run.rules_root[:16]}…, the rules give {root[:16]}…"
     states = [stored for stored in run.objects if stored.role == "state"]
@@ -296,9 +305,22 @@ def _sum_problems(run: Run) -> Iterator[str]:
         yield "sums: one state pack with one record per account × Region is due"
 
 
+def _row_problems(row: RuleInstance) -> Iterator[str]:
+    counted = sum(count for _, count in row.counts)
+    if counted != row.population:
+        yield (
+            f"sums: rule {row.rule} in {row.account} {row.region} counts"
+            f" {counted} resources of {row.population}"
+        )
+    if row.key != rule_key(row.identifier, row.parameters, row.account, row.region):
+        yield f"rules: key {row.key} is not that of {row.rule} in {row.account}"
+
+
 def _movement_problems(
     run: Run, previous: Run, moved: Mapping[str, Counter[str]]
 ) -> Iterator[str]:
+    if run.rules is previous.rules and not moved:
+        return
     before = {row.key: row for row in previous.rules}
     after = {row.key: row for row in run.rules}
     for key in sorted({*before, *after}):

@@ -65,8 +65,7 @@ def manifest_bytes(run: Run, previous: Run | None) -> bytes:
 
 def document(run: Run, previous: Run | None) -> dict[str, Json]:
     """Give the manifest of a run as a tree, with rule rows relative to `previous`."""
-    before = {row.key: row for row in previous.rules} if previous else {}
-    after = {row.key: row for row in run.rules}
+    changed, removed = _rule_changes(run, previous)
     tree: dict[str, Json] = {
         "type": TYPE,
         "ledger": run.ledger,
@@ -82,12 +81,8 @@ def document(run: Run, previous: Run | None) -> dict[str, Json]:
             for api, parameters in run.queries
         ],
         "counts": dict(run.counts),
-        "rules": [
-            rule_row(row)
-            for key, row in sorted(after.items())
-            if before.get(key) is not row and before.get(key) != row
-        ],
-        "rules_removed": [*sorted(before.keys() - after.keys())],
+        "rules": [*map(rule_row, changed)],
+        "rules_removed": [*removed],
         "rules_root": run.rules_root or rules_root(run.rules),
         "transitions": [_transition(change) for change in run.transitions],
         "pulls": [_pull(pull) for pull in run.pulls],
@@ -97,6 +92,22 @@ def document(run: Run, previous: Run | None) -> dict[str, Json]:
     if run.corrects:
         tree["corrects"] = run.corrects
     return _kept(tree)
+
+
+def _rule_changes(
+    run: Run, previous: Run | None
+) -> tuple[list[RuleInstance], list[str]]:
+    """Give the rows that are new or different, and the keys of those that went."""
+    if previous and run.rules is previous.rules:
+        return [], []
+    before = {row.key: row for row in previous.rules} if previous else {}
+    after = {row.key: row for row in run.rules}
+    changed = [
+        row
+        for key, row in sorted(after.items())
+        if before.get(key) is not row and before.get(key) != row
+    ]
+    return changed, sorted(before.keys() - after.keys())
 
 
 def _kept(tree: dict[str, Json]) -> dict[str, Json]:

@@ -377,7 +377,8 @@ class RuleInstance:
     matched: str = "identifier"
     """identifier | name: how the rule was recognised."""
     status: str = "ok"
-    """ok | never-evaluated | failing:<AWS error code>"""
+    """ok | idle | never-evaluated | failing:<AWS error code>; idle: recorded types, and
+    no resource of them, so that a change-triggered rule was never invoked."""
     population: int
     counts: tuple[tuple[str, int], ...]
     """(state, resources), sorted, zero counts left out."""
@@ -513,7 +514,7 @@ class Run:
     aws_date: Instant
     principal: str
     endpoint: str
-    """`aws`, or the other endpoint that was asked."""
+    """`aws`, `github`, or the other endpoint that was asked."""
     vault: str
     """directory | s3"""
     collector: tuple[tuple[str, str], ...]
@@ -545,8 +546,8 @@ class Run:
 
     @property
     def demo(self) -> bool:
-        """Tell whether the evidence is not AWS's, or its vault has no lock."""
-        return self.endpoint != "aws" or any(
+        """Tell whether the evidence is a sandbox's, or its vault has no lock."""
+        return self.endpoint not in {"aws", "github"} or any(
             stored.lock_mode == "none" for stored in self.objects
         )
 

@@ -188,17 +188,14 @@ class Fields:
 
     def choice(self, key: str, known: Sequence[str], default: str | None = None) -> str:
         """Take one word out of a closed set."""
+        absent = key not in self._table.entries
         value = self.text(key, required=default is None)
-        if not value:
-            return default or ""
-        if value not in known:
-            self.problem(
-                key,
-                f"{value!r} is not one of {', '.join(known)}",
-                did_you_mean(value, known) if _nearest(value, frozenset(known)) else "",
-            )
-            return default or ""
-        return value
+        if not absent and value not in known:
+            words = ", ".join(word for word in known if word)
+            near = _nearest(value, frozenset(known))
+            advice = f"did you mean {near!r}?" if near else ""
+            self.problem(key, f"{value!r} is not one of {words}", advice)
+        return value if value in known else default or ""
 
     def reference(self, key: str, known: Collection[str], noun: str) -> str:
         """Take the id of something that has to exist."""

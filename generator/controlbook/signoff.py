@@ -165,7 +165,7 @@ def pull_branch(records: Sequence[SignOff]) -> str:
     first = records[0]
     verb = "attest" if first.role == OWNER else "signoff"
     rest = f"-and-{len(records) - 1}-more" if records[1:] else ""
-    about = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{first.about}{rest}").strip(".-")
+    about = re.sub(r"[^A-Za-z0-9.]+", "-", f"{first.about}{rest}").strip(".-")
     return f"{verb}/{first.assessment}/{about}"
 
 

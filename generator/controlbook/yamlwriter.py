@@ -44,15 +44,18 @@ def flow_mapping(pairs: Mapping[str, str]) -> str:
 def literal(text: str) -> str:
     """Write paragraphs as a literal block, to stand behind a key of the top level."""
     body = paragraphs(text)
+    if not body:
+        return quoted("")
     # A block that starts with a space needs to be told how far it is indented.
     hint = "2" if body.startswith((" ", "\t")) else ""
     return f"|{hint}\n{textwrap.indent(body, _INDENT)}".rstrip("\n")
 
 
 def paragraphs(text: str) -> str:
-    """Give text with its lines trimmed at the end and exactly one final line end."""
+    """Give text with lines trimmed at the end, and one final line end unless empty."""
     lines = [line.rstrip() for line in textwrap.dedent(tidy(text)).split("\n")]
-    return "\n".join(lines).strip("\n") + "\n"
+    body = "\n".join(lines).strip("\n")
+    return f"{body}\n" if body else ""
 
 
 def tidy(text: str) -> str:

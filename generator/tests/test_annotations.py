@@ -21,6 +21,7 @@ def test_an_explanation_has_substance() -> None:
     assert substance(annotation(GOOD), ()) == ""
 
 
+@pytest.mark.threat("T46")
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -42,6 +43,7 @@ def test_what_explains_nothing_says_why(body: str, reason: str) -> None:
     assert reason in substance(annotation(body), ())
 
 
+@pytest.mark.threat("T46")
 def test_a_copy_is_told_from_its_original() -> None:
     first = annotation(GOOD, "annotations/a.md")
     copy = annotation(f"  {GOOD.upper()}\n\n", "annotations/b.md")

@@ -88,6 +88,7 @@ def test_comments_and_empty_lines_do_nothing() -> None:
     assert owners(b"# * @no\n\n  \n* @all # @no\n", "a") == ("@all",)
 
 
+@pytest.mark.threat("T51")
 def test_a_file_that_github_ignores_owns_nothing() -> None:
     assert owners(b"* @all\n" + b"#" * IGNORED_FROM, "a") == ()
 
@@ -155,6 +156,7 @@ def test_no_file_is_a_problem() -> None:
     assert ".github/CODEOWNERS:1: there is no CODEOWNERS file" in found("")
 
 
+@pytest.mark.threat("T51")
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -177,6 +179,7 @@ def test_what_leaves_sign_offs_unprotected_is_named(line: str, says: str) -> Non
     assert says in found(f"{SOUND}{line}\n", "controls/c1.yml")
 
 
+@pytest.mark.threat("T51")
 @pytest.mark.parametrize(
     "path", ["CODEOWNERS", "docs/CODEOWNERS", ".github/codeowners"]
 )

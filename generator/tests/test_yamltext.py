@@ -33,6 +33,10 @@ def test_every_scalar_stays_text_and_tells_its_line() -> None:
     assert node.lines == {"a": 1, "b": 2}
 
 
+@pytest.mark.threat("T65")
+@pytest.mark.threat("T69")
+@pytest.mark.threat("T72")
+@pytest.mark.threat("T74")
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -75,6 +79,7 @@ def test_what_the_dialect_leaves_out_is_refused(text: str | bytes, says: str) ->
     assert says in only_flaw(text)
 
 
+@pytest.mark.threat("T74")
 def test_depth_is_limited_before_it_costs_anything() -> None:
     fine = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert not parse(f"a: {fine}\n".encode()).flaws
@@ -108,6 +113,7 @@ CONVERTED = (
 )
 
 
+@pytest.mark.threat("T75")
 @pytest.mark.parametrize("text", CONVERTED.split())
 def test_a_plain_scalar_that_some_reader_converts_is_marked(text: str) -> None:
     assert reads_as(text)
@@ -155,9 +161,9 @@ trees = st.recursive(
 @given(st.dictionaries(st.text("abcdefg", min_size=1), trees, min_size=1, max_size=4))
 def test_a_quoted_tree_comes_back_as_it_was(tree: dict[str, object]) -> None:
     data = yaml.safe_dump(tree, default_style='"', allow_unicode=True).encode()
-    text = parse(data)
-    if text.node is not None:
-        assert plain(text.node) == tree
+    node = parse(data).node
+    assert node is not None
+    assert plain(node) == tree
 
 
 @given(st.binary(max_size=200))

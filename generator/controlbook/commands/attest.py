@@ -31,7 +31,7 @@ from controlbook.subjects import control_subject, requirement_subject
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from controlbook.model import SignOff
     from controlbook.outcome import Outcome
@@ -68,7 +68,7 @@ def attest(options: argparse.Namespace) -> Outcome:
                 role="owner",
                 about=name,
                 decision="withdraw" if options.withdraw else "attest",
-                words=words[name],
+                words=words,
                 acknowledged=findings.controls[name].ids,
                 subject=control_subject(
                     library, findings, programme.ledger, assessment, name
@@ -113,7 +113,7 @@ def signoff(options: argparse.Namespace) -> Outcome:
                 role="assessor",
                 about=number,
                 decision=decision,
-                words=words[number],
+                words=words,
                 acknowledged=findings.requirements[number].ids,
                 subject=requirement_subject(
                     library, findings, programme.ledger, assessment, number
@@ -189,24 +189,21 @@ def _record(  # noqa: PLR0913 - what a person puts their name to
     role: str,
     about: str,
     decision: str,
-    words: _Words,
+    words: Mapping[str, _Words],
     acknowledged: Sequence[str],
     subject: Subject,
 ) -> SignOff:
-    said = {
-        file.about: file.statement
-        for file in programme.library.signoffs
-        if file.role == role and file.assessment == options.assessment
-    }
-    check_statement(about, words.statement, said)
+    check_statement(
+        about, words[about].statement, _said(options, programme, role, words)
+    )
     return record(
         role=role,
         assessment=options.assessment,
         about=about,
         person=acting(options, programme.library),
         decision=decision,
-        conclusion=words.conclusion if decision == "sign" else "",
-        statement=words.statement,
+        conclusion=words[about].conclusion if decision == "sign" else "",
+        statement=words[about].statement,
         acknowledged=acknowledged,
         claimed_at=now(options.as_of),
         previous=programme.files.get(path_of(role, options.assessment, about)),
@@ -214,6 +211,20 @@ def _record(  # noqa: PLR0913 - what a person puts their name to
         generator=GENERATOR,
         subject=subject,
     )
+
+
+def _said(
+    options: argparse.Namespace,
+    programme: Programme,
+    role: str,
+    words: Mapping[str, _Words],
+) -> dict[str, str]:
+    """Give every statement of this role so far, the ones being made now included."""
+    return {
+        file.about: file.statement
+        for file in programme.library.signoffs
+        if file.role == role and file.assessment == options.assessment
+    } | {name: said.statement for name, said in words.items()}
 
 
 def _deliver(

@@ -21,6 +21,7 @@ from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import Build, building, refuse_dirty
 from controlbook.render.manifest import ledger_heads, tag_message
+from controlbook.vault.documents import retention
 
 if TYPE_CHECKING:
     import argparse
@@ -127,6 +128,13 @@ def _checkpoint(programme: Programme, at: Instant) -> Programme:
             "number": number,
             "streams": streams,
         }
+    )
+    # As with every manifest: the vault first, Git last.
+    programme.vault.put(
+        f"ledger/checkpoints/{number:06d}.json",
+        content,
+        role="checkpoint",
+        retain_until=retention(programme.library, at),
     )
     repository = programme.repository
     repository.write_and_commit(

@@ -3,7 +3,7 @@
 
 Rules enforced here:
 - a forge proposes changes and tells how merged ones were reviewed; it decides nothing;
-- what a forge answered is kept as the bytes it sent, beside what was read from them.
+- what a forge answered is kept as the bytes it sent; reading them is another step.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-    from controlbook.model import Pull
-    from controlbook.timeline import Interval
+    from controlbook.timeline import Instant, Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +37,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The rules in force for the branch, as the forge told them."""
+class Caller:
+    """Whom a forge takes us for, where, and what time it is there."""
 
-    sha256: str
-    answers: tuple[Answer, ...]
-    notes: tuple[str, ...] = ()
-    """What the forge would not tell, and why."""
+    principal: str
+    """`github:login`; for an App's installation, which has no login, `github:app`."""
+    endpoint: str
+    """`github`, or the address of a server that is not reached by HTTPS."""
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedPull:
-    """A merged pull request: what was read, and the answers that prove it."""
+class Capture:
+    """Everything a forge answered about one window; see `reading.read_pulls`."""
 
-    pull: Pull
     answers: tuple[Answer, ...]
-    notes: tuple[str, ...] = ()
+    throttles: int = 0
 
 
 class Forge(Protocol):
@@ -63,10 +62,14 @@ class Forge(Protocol):
         """Open a pull request from a pushed branch, or give the one that is open."""
         ...
 
-    def rules(self) -> Rules:
-        """Tell the rules in force for the branch that sign-offs merge into."""
+    def caller(self) -> Caller:
+        """Tell whom the forge takes us for."""
         ...
 
-    def merged_pulls(self, window: Interval, rules: Rules) -> Iterator[CapturedPull]:
-        """Give what was merged into that branch in the window, by merge time."""
+    def capture(self, window: Interval, governed: Callable[[str], bool]) -> Capture:
+        """Ask for the rules in force and for what was merged in the window.
+
+        Every merged pull request is asked for its files; those that touch a governed
+        path also for their reviews and commits.
+        """
         ...

@@ -18,18 +18,20 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError, Exit
+from controlbook.timeline import from_datetime
 
-from . import Answer, CapturedPull, PullRequest, Rules
-from .reading import merged_within, read_pull, rules_digest, updated_before
+from . import Answer, Caller, Capture, PullRequest
+from .reading import merged_within, touched, updated_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from controlbook.timeline import Interval
+    from controlbook.timeline import Instant, Interval
 
 API = "https://api.github.com"
 _ATTEMPTS = 4
@@ -69,6 +71,7 @@ class GitHub:
         self._token = token
         self._api = api.rstrip("/")
         self._sleep = sleep
+        self._throttles = 0
 
     @classmethod
     def from_environment(
@@ -123,31 +126,43 @@ class GitHub:
 
     # --- capturing ---
 
-    def rules(self) -> Rules:
-        """Tell the rules in force for the branch, and the results of its pushes."""
-        answers: list[Answer] = []
-        notes: list[str] = []
-        in_force = list(self._pages(f"/rules/branches/{self.branch}"))
+    def caller(self) -> Caller:
+        """Tell whom GitHub takes us for; an App's installation has no account."""
+        reply = self._send("GET", "/user", fine={HTTPStatus.FORBIDDEN})
+        known = reply.status == HTTPStatus.OK
+        login = _parsed(reply.body)["login"] if known else "app"
+        url = urllib.parse.urlsplit(self._api)
+        return Caller(
+            principal=f"github:{login}",
+            endpoint="github"
+            if url.scheme == "https"
+            else f"{url.scheme}://{url.hostname}",
+            at=_date(reply),
+        )
+
+    def capture(self, window: Interval, governed: Callable[[str], bool]) -> Capture:
+        """Ask for the rules in force and for what was merged in the window."""
+        self._throttles = 0
+        answers = [*self._rules(), *self._merged(window, governed)]
+        return Capture(answers=tuple(answers), throttles=self._throttles)
+
+    def _rules(self) -> Iterator[Answer]:
+        yield from self._pages(f"/rules/branches/{self.branch}")
         sets = list(self._pages("/rulesets?includes_parents=true"))
-        answers += in_force + sets
+        yield from sets
         for row in _rows(sets):
-            answers += self._pages(f"/rulesets/{row['id']}?includes_parents=true")
+            yield from self._pages(f"/rulesets/{row['id']}?includes_parents=true")
         query = urllib.parse.urlencode(
             {"ref": f"refs/heads/{self.branch}", "time_period": "month"}
         )
-        for answer in self._pages(
+        yield from self._pages(
             f"/rulesets/rule-suites?{query}",
             fine={HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND},
-        ):
-            answers.append(answer)
-            if answer.status != HTTPStatus.OK:
-                notes.append(f"GitHub tells no rule suites: {_said(answer.body)}")
-        return Rules(
-            sha256=rules_digest(answers), answers=tuple(answers), notes=tuple(notes)
         )
 
-    def merged_pulls(self, window: Interval, rules: Rules) -> Iterator[CapturedPull]:
-        """Give what was merged into the branch in the window, by merge time."""
+    def _merged(
+        self, window: Interval, governed: Callable[[str], bool]
+    ) -> Iterator[Answer]:
         query = urllib.parse.urlencode(
             {
                 "state": "closed",
@@ -156,27 +171,31 @@ class GitHub:
                 "direction": "desc",
             }
         )
-        numbers: dict[int, tuple[str, Answer]] = {}
+        # A dictionary: a list that moves while it is read may show one row twice.
+        numbers: dict[int, None] = {}
         for answer in self._pages(f"/pulls?{query}"):
+            yield answer
             rows = _parsed(answer.body)
-            for row in rows:
-                if merged_within(row, window):
-                    numbers[row["number"]] = (row["merged_at"], answer)
+            numbers |= {
+                row["number"]: None for row in rows if merged_within(row, window)
+            }
             # Whatever was merged in the window was updated after its start.
             if rows and updated_before(rows[-1], window.start):
                 break
-        for number in sorted(numbers, key=lambda n: (numbers[n][0], n)):
-            yield self._captured(number, rules)
+        for number in sorted(numbers):
+            yield from self._pull(number, governed)
 
-    def _captured(self, number: int, rules: Rules) -> CapturedPull:
+    def _pull(self, number: int, governed: Callable[[str], bool]) -> Iterator[Answer]:
         path = f"/pulls/{number}"
-        answers = tuple(
-            answer
-            for part in ("", "/files", "/reviews", "/commits")
-            for answer in self._pages(f"{path}{part}")
-        )
-        pull, notes = read_pull(answers, rules.answers, rules.sha256)
-        return CapturedPull(pull=pull, answers=answers, notes=notes)
+        about = list(self._pages(path))
+        files = list(self._pages(f"{path}/files"))
+        yield from (*about, *files)
+        paths = touched(files)
+        # A list that GitHub cut off may hide a governed path.
+        whole = _parsed(about[0].body)["changed_files"] == len(_rows(files))
+        if not whole or any(governed(path) for path in paths):
+            yield from self._pages(f"{path}/reviews")
+            yield from self._pages(f"{path}/commits")
 
     # --- HTTP ---
 
@@ -218,6 +237,7 @@ class GitHub:
             wait = _wait(reply, attempt)
             if wait is None or attempt == _ATTEMPTS or wait > _LONGEST_WAIT:
                 break
+            self._throttles += 1
             self._sleep(wait)
         if reply.status < HTTPStatus.BAD_REQUEST or (
             reply.status in fine and wait is None
@@ -283,6 +303,16 @@ def _wait(reply: _Reply, attempt: int) -> float | None:
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return float(2 ** (attempt - 1))
     return None
+
+
+def _date(reply: _Reply) -> Instant:
+    try:
+        return from_datetime(parsedate_to_datetime(reply.headers.get("date", "")))
+    except ValueError as error:
+        message = "GitHub's answer has no date"
+        raise ControlbookError(
+            message, advice="check GITHUB_API_URL", code=Exit.UNAVAILABLE
+        ) from error
 
 
 def _lowered(headers: Any) -> dict[str, str]:  # noqa: ANN401 - the standard library's

@@ -15,41 +15,71 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from controlbook.digest import sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.model import Pull, Review
 from controlbook.timeline import instant
 
+from . import Answer
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from controlbook.timeline import Instant, Interval
-
-    from . import Answer
 
 # They differ between two askers, or between two asks, under the same rules.
 _VOLATILE = {"_links", "node_id", "current_user_can_bypass"}
 _PART = re.compile(
-    r"GET /repos/[^/]+/[^/]+/pulls/\d+(/files|/reviews|/commits)?(?:\?|$)"
+    r"GET /repos/[^/]+/[^/]+/pulls/(\d+)(/files|/reviews|/commits)?(?:\?|$)"
 )
 _SUITES = "/rulesets/rule-suites?"
+_LISTING = "/pulls?"
 
 
-def read_pull(
-    answers: Iterable[Answer], rules: Iterable[Answer], ruleset_sha256: str
-) -> tuple[Pull, tuple[str, ...]]:
-    """Read one pull request from its answers; also give what GitHub cut off."""
-    parts: dict[str, list[Any]] = {"": [], "/files": [], "/reviews": [], "/commits": []}
-    for answer in answers:
+def read_pulls(answers: Iterable[Answer]) -> tuple[tuple[Pull, ...], tuple[str, ...]]:
+    """Read the pull requests of a capture, and notes on what GitHub kept back.
+
+    Only those that were asked for whole are given: those that touch governed paths.
+    """
+    rules: list[Answer] = []
+    parts: dict[int, dict[str, list[Any]]] = {}
+    for answer in sorted(answers, key=_place):
         match = _PART.match(answer.request)
-        if match:
-            read = _json(answer)
-            parts[match[1] or ""] += read if isinstance(read, list) else [read]
+        if not match:
+            rules.append(answer)
+            continue
+        read = _json(answer)
+        rows = read if isinstance(read, list) else [read]
+        parts.setdefault(int(match[1]), {}).setdefault(match[2] or "", []).extend(rows)
+    digest, suites = rules_digest(rules), _suite_results(rules)
+    pulls = [
+        _pull(found, digest, suites) for found in parts.values() if "/reviews" in found
+    ]
+    pulls.sort(key=lambda pull: (pull.merged_at, pull.number))
+    notes = [note for _, found in sorted(parts.items()) for note in _cut(found)]
+    return tuple(pulls), (*_refusals(rules), *notes)
+
+
+def _place(answer: Answer) -> tuple[str, int]:
+    """Order answers by what was asked, and pages by their number."""
+    path, _, query = answer.request.partition("?")
+    return path, int(dict(parse_qsl(query)).get("page", "1"))
+
+
+def touched(files: Iterable[Answer]) -> tuple[str, ...]:
+    """Name the paths that a pull request touched, by the answers to `/files`."""
+    return _paths(row for answer in files for row in _json(answer))
+
+
+def _pull(
+    parts: Mapping[str, list[Any]], digest: str, suites: Mapping[str, str]
+) -> Pull:
     (row,) = parts[""]
-    files, commits = parts["/files"], parts["/commits"]
-    pull = Pull(
+    return Pull(
         number=row["number"],
         url=_text(row["html_url"]),
         title=_text(row["title"]),
@@ -61,24 +91,54 @@ def read_pull(
         merge=row["merge_commit_sha"],
         merged_by_id=_id(row["merged_by"]),
         merged_at=instant(row["merged_at"]),
-        pushers=_people(commits),
-        paths=_paths(files),
+        pushers=_pushers(parts["/commits"]),
+        paths=_paths(parts["/files"]),
         reviews=tuple(
             # Nobody but its writer sees a review that is not submitted yet.
             _review(review)
             for review in parts["/reviews"]
             if review["state"] != "PENDING"
         ),
-        ruleset_sha256=ruleset_sha256,
-        rule_suite=_suite_result(rules, row["merge_commit_sha"]),
+        ruleset_sha256=digest,
+        rule_suite=suites.get(row["merge_commit_sha"], ""),
     )
-    cut = [
-        f"GitHub lists {len(found)} of {row[field]} {field.split('_')[-1]}"
-        f" of pull request {row['number']}"
-        for field, found in (("changed_files", files), ("commits", commits))
-        if row[field] != len(found)
-    ]
-    return pull, tuple(cut)
+
+
+def _cut(parts: Mapping[str, list[Any]]) -> Iterator[str]:
+    (row,) = parts[""]
+    for field, part in (("changed_files", "/files"), ("commits", "/commits")):
+        if part in parts and row[field] != len(parts[part]):
+            yield (
+                f"GitHub lists {len(parts[part])} of {row[field]} {part[1:]}"
+                f" of pull request #{row['number']}"
+            )
+
+
+def _refusals(rules: Iterable[Answer]) -> Iterator[str]:
+    for answer in rules:
+        if answer.status != HTTPStatus.OK:
+            said = _json(answer).get("message", "")
+            yield f"GitHub does not tell {answer.request.split(' ')[1]}: {_text(said)}"
+
+
+def answer_line(answer: Answer) -> bytes:
+    """Write an answer as a record of a pack; the body keeps its bytes."""
+    row = {
+        "body": answer.body.decode("utf-8", "surrogateescape"),
+        "request": answer.request,
+        "status": answer.status,
+    }
+    return json.dumps(row, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_answer(line: bytes) -> Answer:
+    """Read an answer back from a record of a pack."""
+    row = json.loads(line)
+    return Answer(
+        request=row["request"],
+        status=row["status"],
+        body=row["body"].encode("utf-8", "surrogateescape"),
+    )
 
 
 def merged_within(row: Any, window: Interval) -> bool:  # noqa: ANN401 - JSON
@@ -96,19 +156,19 @@ def rules_digest(answers: Iterable[Answer]) -> str:
     kept = [
         [answer.request, _stable(_json(answer))]
         for answer in sorted(answers)
-        if _SUITES not in answer.request
+        if _SUITES not in answer.request and _LISTING not in answer.request
     ]
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode())
 
 
-def _suite_result(rules: Iterable[Answer], merge: str) -> str:
-    for answer in rules:
-        suites = _json(answer) if _SUITES in answer.request else []
-        for suite in suites if isinstance(suites, list) else []:
-            if suite["after_sha"] == merge:
-                return str(suite["result"])
-    return ""
+def _suite_results(rules: Iterable[Answer]) -> dict[str, str]:
+    return {
+        suite["after_sha"]: str(suite["result"])
+        for answer in rules
+        if _SUITES in answer.request and answer.status == HTTPStatus.OK
+        for suite in _json(answer)
+    }
 
 
 def _review(row: Any) -> Review:  # noqa: ANN401 - JSON
@@ -123,11 +183,17 @@ def _review(row: Any) -> Review:  # noqa: ANN401 - JSON
     )
 
 
-def _people(commits: Iterable[Any]) -> tuple[str, ...]:
-    people = {
-        _id(commit[role]) for commit in commits for role in ("author", "committer")
-    }
-    return tuple(sorted(people - {""}))
+def _pushers(commits: Iterable[Any]) -> tuple[str, ...]:
+    """Name authors and committers in the order of their last commit."""
+    people = [
+        commit[role]
+        for commit in commits
+        for role in ("author", "committer")
+        # GitHub's own account commits what its authors edit on the web.
+        if _login(commit[role]) != "web-flow"
+    ]
+    ids = [_id(person) for person in people if person]
+    return tuple(reversed(dict.fromkeys(reversed(ids))))
 
 
 def _paths(files: Iterable[Any]) -> tuple[str, ...]:

@@ -53,17 +53,32 @@ class Around:
     controls: Mapping[str, Control]
     frameworks: Mapping[str, Framework]
 
+    def members(self, owner: str) -> tuple[str, ...]:
+        """Give the people who may act as an owner; nobody for one that is unknown."""
+        team = self.teams.get(owner)
+        if team:
+            return team.members
+        return (owner,) if owner in self.people else ()
+
     def owners(self, framework: Framework, number: str) -> Mapping[str, str]:
         """Give person → control for everyone who owns a control mapped to a number."""
         found: dict[str, str] = {}
         for id_ in framework.requirements[number].controls:
             control = self.controls.get(id_)
-            if control is None:
-                continue
-            team = self.teams.get(control.owner)
-            for person in team.members if team else (control.owner,):
+            for person in self.members(control.owner) if control else ():
                 found.setdefault(person, id_)
         return found
+
+    def mapping(self, assessment: Assessment, control: str) -> tuple[str, ...]:
+        """List the numbers in an assessment's scope that map a control."""
+        framework = self.frameworks.get(assessment.framework)
+        if framework is None:
+            return ()
+        return tuple(
+            number
+            for number in assessment.requirements
+            if control in framework.requirements[number].controls
+        )
 
 
 def read_assessment(fields: Fields, id_: str, around: Around) -> Assessment:

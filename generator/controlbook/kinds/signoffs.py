@@ -22,9 +22,8 @@ from controlbook.model import Conclusion, SignOff
 from .documents import FINDING
 
 if TYPE_CHECKING:
-    from controlbook.model import Assessment, Delegation, Framework
+    from controlbook.model import Assessment, Delegation
     from controlbook.reading import Fields
-    from controlbook.timeline import Instant
 
     from .assessments import Around
 
@@ -55,23 +54,23 @@ def read_attestation(
     fields.same("format", ATTESTATION, "the format of an attestation")
     fields.same("control", control, "the file's name")
     record = _record(fields, sha256, OWNER, assessment, control, around)
-    if not _maps(assessment, around.frameworks.get(assessment.framework), control):
+    numbers = around.mapping(assessment, control)
+    if assessment.framework in around.frameworks and not numbers:
         message = f"no requirement of {assessment.id} maps the control {control}"
         fields.page.problem(fields.line("control"), message, "remove the file")
     owned = around.controls.get(control)
-    if owned is not None and record.person in around.people:
-        team = around.teams.get(owned.owner)
-        members = team.members if team else (owned.owner,)
-        numbers = _requirements_of(assessment, around, control)
-        if record.person not in members and not any(
-            _delegated(d, OWNER, giver, record.person, record.claimed_at)
-            and set(d.requirements) & set(numbers)
-            for d in assessment.delegations
-            for giver in members
-        ):
-            message = f"{record.person} does not own {control}; {owned.owner} does"
-            advice = f"let {' or '.join(members)} run `attest`"
-            fields.problem("person", message, advice)
+    members = around.members(owned.owner) if owned else ()
+    delegates = any(
+        _delegated(delegation, OWNER, giver, record)
+        and set(delegation.requirements) & set(numbers)
+        for delegation in assessment.delegations
+        for giver in members
+    )
+    entitled = record.person in members or delegates
+    if owned and members and record.person in around.people and not entitled:
+        message = f"{record.person} does not own {control}; {owned.owner} does"
+        advice = f"let {' or '.join(members)} run `attest`"
+        fields.problem("person", message, advice)
     return record
 
 
@@ -88,21 +87,15 @@ def read_signoff(
         fields.page.problem(line, message, f"remove the file, or see {assessment.path}")
         return record
     assessor = assessment.assessor_of(number)
-    if (
-        record.person in around.people
-        and record.person != assessor
-        and not any(
-            _delegated(d, ASSESSOR, assessor, record.person, record.claimed_at)
-            and number in d.requirements
-            for d in assessment.delegations
-        )
-    ):
-        message = f"{record.person} is not the assessor of {number}; "
-        fields.page.problem(
-            fields.line("person"),
-            f"person: {message}{assessor or 'nobody'} is",
-            f"let {assessor or 'an assessor'} run `signoff`, or delegate",
-        )
+    entitled = record.person == assessor or any(
+        _delegated(delegation, ASSESSOR, assessor, record)
+        and number in delegation.requirements
+        for delegation in assessment.delegations
+    )
+    if record.person in around.people and not entitled:
+        message = f"{record.person} is not the assessor of {number}"
+        advice = f"let {assessor or 'an assessor'} run `signoff`, or delegate"
+        fields.problem("person", f"{message}; {assessor or 'nobody'} is", advice)
     framework = around.frameworks.get(assessment.framework)
     if framework is not None:
         control = around.owners(framework, number).get(record.person)
@@ -112,35 +105,13 @@ def read_signoff(
     return record
 
 
-def _delegated(
-    delegation: Delegation, role: str, giver: str, receiver: str, at: Instant
-) -> bool:
+def _delegated(delegation: Delegation, role: str, giver: str, record: SignOff) -> bool:
+    """Tell whether a delegation lets the record's person act at the time it claims."""
     return (
         delegation.role == role
         and delegation.giver == giver
-        and delegation.receiver == receiver
-        and delegation.interval.contains(at)
-    )
-
-
-def _requirements_of(
-    assessment: Assessment, around: Around, control: str
-) -> tuple[str, ...]:
-    framework = around.frameworks.get(assessment.framework)
-    if framework is None:
-        return ()
-    return tuple(
-        n
-        for n in assessment.requirements
-        if n in framework.requirements and control in framework.requirements[n].controls
-    )
-
-
-def _maps(assessment: Assessment, framework: Framework | None, control: str) -> bool:
-    return framework is None or any(
-        control in framework.requirements[n].controls
-        for n in assessment.requirements
-        if n in framework.requirements
+        and delegation.receiver == record.person
+        and delegation.interval.contains(record.claimed_at)
     )
 
 
@@ -189,7 +160,7 @@ def _conclusion(fields: Fields, role: str, decision: str) -> str:
     words = tuple(conclusion.value for conclusion in Conclusion)
     if decision == "sign":
         return fields.choice("conclusion", words)
-    return fields.choice("conclusion", words, "")
+    return fields.choice("conclusion", (*words, ""), "")
 
 
 def _acknowledged(fields: Fields) -> tuple[str, ...]:

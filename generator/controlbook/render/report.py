@@ -39,6 +39,16 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file that the build puts beside the site, for its readers to take."""
+
+    label: str
+    path: str
+    """Relative to the folder that holds `site/`, e.g. `PCI-2028-Q1.pdf`."""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One assessment at one commit, with everything that its pages may say."""
 
@@ -63,6 +73,7 @@ class Report:
     facts: Json = ""
     """The canonical facts themselves."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
+    downloads: tuple[Download, ...] = ()
 
     @property
     def draft(self) -> bool:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import NewType
 
 import nh3
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 
-Html = NewType("Html", str)
-"""Text that may stand in a page as it is."""
+Html = Markup
+"""Text that may stand in a page as it is; templates do not escape it again."""
 
 TAGS = frozenset(
     {
@@ -32,7 +32,7 @@ SCHEMES = frozenset({"https", "mailto"})
 _HIDING = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"  # controls
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # invisible letters
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"  # bidi
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"  # bidi
     "\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
 _ESCAPES = {
@@ -43,6 +43,9 @@ _ESCAPES = {
     "'": "&#39;",
     "{": "&#123;",
     "}": "&#125;",
+    "\n": "&#10;",
+    "\r": "",
+    "\t": " ",
 }
 _TABLE = str.maketrans(_ESCAPES)
 _MARKDOWN = str.maketrans(
@@ -60,9 +63,14 @@ def text(value: object) -> Html:
     return Html(visible(str(value)).translate(_TABLE))
 
 
-def heading(value: object) -> str:
+def assembled(parts: str) -> Html:
+    """Vouch for HTML that the program put together from escaped parts."""
+    return Html(parts)
+
+
+def heading(value: object) -> Html:
     """Escape a value so that a Markdown line shows it as it is."""
-    return " ".join(visible(str(value)).split()).translate(_MARKDOWN)
+    return Html(" ".join(visible(str(value)).split()).translate(_MARKDOWN))
 
 
 def https(url: str) -> str:

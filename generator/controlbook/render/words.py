@@ -83,7 +83,7 @@ STATUS = {
     ),
     Status.UNREVIEWED: Label(
         word="Unreviewed",
-        shape="triangle",
+        shape="bar",
         tone="bad",
         meaning="There is a sign-off or an attestation that does not count.",
     ),

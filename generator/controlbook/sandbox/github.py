@@ -82,7 +82,7 @@ class GitHub:
         self.rulesets: dict[int, dict[str, Any]] = {1: replies.default_ruleset()}
         self._git = Repository(bare)
         self._contents = Contents(self._git, tuple(users.values()))
-        self._clock = clock
+        self.clock = clock
         self._users = users
         self._teams = teams or {}
         self._pulls: dict[int, Pull] = {}
@@ -221,8 +221,8 @@ class GitHub:
             base=base,
             base_sha=tips[base],
             head_sha=tips[head],
-            created=self._clock.now(),
-            updated=self._clock.now(),
+            created=self.clock.now(),
+            updated=self.clock.now(),
         )
         self._pulls[pull.number] = pull
         return self._shown(pull)
@@ -252,8 +252,8 @@ class GitHub:
         pull.title = given.get("title", pull.title)
         pull.body = given.get("body", pull.body)
         if given.get("state") == "closed" and pull.state == "open":
-            pull.state, pull.closed = "closed", self._clock.now()
-        pull.updated = self._clock.now()
+            pull.state, pull.closed = "closed", self.clock.now()
+        pull.updated = self.clock.now()
         return self._shown(pull)
 
     def _files(self, _actor: User, _query: Query, number: str) -> list[Any]:
@@ -291,9 +291,9 @@ class GitHub:
         """Notice what was pushed to the branch since somebody last looked."""
         if pull.state != "open" or tips.get(pull.branch) == pull.head_sha:
             return
-        pull.updated = self._clock.now()
+        pull.updated = self.clock.now()
         if pull.branch not in tips:
-            pull.state, pull.closed = "closed", self._clock.now()
+            pull.state, pull.closed = "closed", self.clock.now()
             return
         pull.head_sha, pull.base_sha = tips[pull.branch], tips[pull.base]
         if self._demands()["dismiss_stale_reviews_on_push"]:
@@ -326,10 +326,10 @@ class GitHub:
             state=state,
             body=given.get("body", ""),
             commit=commit,
-            submitted=self._clock.now(),
+            submitted=self.clock.now(),
         )
         pull.reviews.append(review)
-        pull.updated = self._clock.now()
+        pull.updated = self.clock.now()
         return replies.review(review, pull, self.repository)
 
     def _dismiss(
@@ -343,7 +343,7 @@ class GitHub:
                 if review.state == "COMMENTED":
                     refuse_action("Can not dismiss a commented review")
                 review.state = "DISMISSED"
-                pull.updated = self._clock.now()
+                pull.updated = self.clock.now()
                 return replies.review(review, pull, self.repository)
         raise Refusal(HTTPStatus.NOT_FOUND, "Not Found")
 
@@ -402,7 +402,7 @@ class GitHub:
             f"{given.get('commit_title', title)}\n\n"
             f"{given.get('commit_message', pull.title)}\n"
         )
-        now = self._clock.now()
+        now = self.clock.now()
         pull.merge = self._git.commit_tree(
             tree,
             (tip, pull.head_sha),
@@ -462,7 +462,7 @@ class GitHub:
         days = _DAYS.get(query.get("time_period", "day"))
         if not days:
             refuse_invalid("time_period is not hour, day, week or month")
-        since = self._clock.now() - int(days * 86_400_000)
+        since = self.clock.now() - int(days * 86_400_000)
         return [
             suite
             for suite in self._all_suites(since)

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from .clock import http_date
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,7 +39,8 @@ def serve(github: GitHub) -> Iterator[str]:
             status, extra, reply = github(
                 self.command, url.path, url.query, headers, body
             )
-            self.send_response(status)
+            self.send_response_only(status)
+            self.send_header("Date", http_date(github.clock.now()))
             for name, value in extra.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(reply)))

@@ -1,2 +1,122 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The streams of evidence: one module each."""
+"""The sources of evidence: one module per stream, one Protocol.
+
+Rules enforced here:
+- collecting never judges: a source says what AWS answered, what it could not get and
+  why; what that means is the core's;
+- a listing that did not end is incomplete, never shorter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from controlbook.errors import ControlbookError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from controlbook.model import (
+        Assessment,
+        Missing,
+        Pull,
+        RuleInstance,
+        Run,
+        Standing,
+        Transition,
+    )
+    from controlbook.timeline import Instant, Interval
+    from controlbook.vault.packs import Pack
+
+Place = tuple[str, str]
+"""(account, Region)"""
+
+
+class SourceError(ControlbookError):
+    """A source did not answer, refused, or answered only in part."""
+
+    def __init__(
+        self, message: str, place: str = "", advice: str = "", answer: str = ""
+    ) -> None:
+        """Say what was asked and what came back; `answer` is AWS's error code."""
+        super().__init__(message, place=place, advice=advice, code=Exit.UNAVAILABLE)
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the ledger knows of a stream before the next run."""
+
+    runs: tuple[Run, ...]
+    states: Callable[[], tuple[Standing, ...]]
+    """Reads the last run's state pack."""
+
+    @property
+    def last(self) -> Run | None:
+        """The head of the chain."""
+        return self.runs[-1] if self.runs else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What the assessments demand for one window."""
+
+    assessments: tuple[Assessment, ...]
+    """By id."""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every account × Region, sorted."""
+        return tuple(
+            sorted(
+                {
+                    (number, region)
+                    for assessment in self.assessments
+                    for _, number in assessment.accounts
+                    for region in assessment.regions
+                }
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a source read for one window: a run, but for its place in the chain."""
+
+    kind: str
+    window: Interval
+    aws_date: Instant
+    principal: str
+    endpoint: str
+    collected: tuple[Place, ...] = ()
+    expected: tuple[Place, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    pages: int = 0
+    throttles: int = 0
+    complete: bool = True
+    queries: tuple[tuple[str, str], ...] = ()
+    rules: tuple[RuleInstance, ...] = ()
+    states: tuple[Standing, ...] = ()
+    """Every resource's state at the end of what was collected."""
+    transitions: tuple[Transition, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+    packs: tuple[tuple[str, Pack], ...] = ()
+    """(role, pack), in the order of the manifest."""
+    notes: tuple[str, ...] = ()
+    corrects: int = 0
+    organizations_sha256: str = ""
+
+
+class Source(Protocol):
+    """One stream of evidence."""
+
+    stream: str
+
+    def windows(self, past: Past, now: Instant) -> tuple[Interval, ...]:
+        """Give the windows that are due, oldest first."""
+
+    def read(
+        self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant
+    ) -> Iterator[Reading]:
+        """Read the windows, oldest first; a correction of the past comes before."""

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
 
 
+BUCKET = "directory"
+"""Stands where S3 has a bucket's name; a folder's own path would differ by machine."""
+
+
 class DirectoryVault:
     """A folder in which every file is created once and never changed."""
 
@@ -57,7 +61,7 @@ class DirectoryVault:
         digest = sha256(body)
         return StoredObject(
             role=role,
-            bucket="",
+            bucket=BUCKET,
             key=key,
             version_id=f"sha256:{digest}",
             sha256=digest,

@@ -3,64 +3,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from git_world import BOT, PERSON, SIGNOFF, START, day, raw_git
 
 from controlbook.errors import ControlbookError, Exit
 from controlbook.git import PushRejectedError, Repository
-from controlbook.timeline import DAY, Instant, instant
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-BOT = ("controlbook-collector[bot]", "bot@example.com")
-PERSON = ("J. Moreau", "j@example.com")
-START = instant("2028-01-01T06:00:00Z")
-SIGNOFF = "signoffs/Q1/requirements/3.4.yml"
-
-
-def day(number: int) -> Instant:
-    return Instant(START + number * DAY)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    made = Repository.create(tmp_path / "programme")
-    made.write_and_commit(
-        {
-            "controls/a.yml": b'id: "a"\n',
-            ".github/CODEOWNERS": b"* @c-novak\n",
-            "README.md": b"hello\r\n",
-        },
-        "Begin",
-        at=START,
-        author=PERSON,
-    )
-    return made
-
-
-def merge(
-    repository: Repository, branch: str, files: dict[str, bytes], at: Instant
-) -> tuple[str, str]:
-    """Commit on a branch and merge it into main as a forge does."""
-    main = repository.head()
-    tip = repository.commit_files(
-        files, f"On {branch}", base=main, at=at, author=PERSON
-    )
-    tree = repository.git("rev-parse", f"{tip}^{{tree}}").decode().strip()
-    merged = repository.commit_tree(
-        tree, (main, tip), f"Merge {branch}", at=at, author=PERSON
-    )
-    repository.git("reset", "--hard", "--quiet", merged)
-    return tip, merged
-
-
-def raw_git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, input=stdin, check=True, capture_output=True
-    ).stdout
 
 
 # --- opening ---
@@ -336,6 +288,11 @@ def test_commit_files_touches_neither_work_tree_nor_index(
     assert repository.files_at(commit)["controls/a.yml"] == b'id: "a"\n'
 
 
+def test_began_is_the_first_commits_time(repository: Repository) -> None:
+    repository.write_and_commit({"x": b"1"}, "Later", at=day(1), author=BOT)
+    assert repository.began("HEAD") == START
+
+
 def test_set_branch_refuses_when_it_moved(repository: Repository) -> None:
     head = repository.head()
     one = repository.commit_files({"x": b"1"}, "1", base=head, at=day(1), author=PERSON)
@@ -427,6 +384,37 @@ def test_the_same_path_with_other_bytes_is_a_conflict_not_a_fork(
     assert not repository.dirty()
 
 
+def test_update_takes_over_what_was_merged_beside_an_edit(
+    repository: Repository, remote: Repository, tmp_path: Path
+) -> None:
+    other = Repository.clone(str(remote.root), tmp_path / "other")
+    newest = other.write_and_commit({"x": b"1"}, "Other", at=day(1), author=BOT)
+    other.push("origin", "main")
+    (repository.root / "controls" / "a.yml").write_text("being edited")
+    repository.update("origin", "main")
+    repository.update("origin", "main")
+    assert repository.head() == newest
+    assert (repository.root / "controls" / "a.yml").read_text() == "being edited"
+    repository.git("checkout", "--", "controls/a.yml")
+    mine = repository.write_and_commit({"y": b"1"}, "Mine", at=day(2), author=BOT)
+    repository.update("origin", "main")
+    assert repository.head() == mine
+
+
+def test_update_does_not_rebase_over_an_edit(
+    repository: Repository, remote: Repository, tmp_path: Path
+) -> None:
+    other = Repository.clone(str(remote.root), tmp_path / "other")
+    other.write_and_commit({"x": b"1"}, "Other", at=day(1), author=BOT)
+    other.push("origin", "main")
+    mine = repository.write_and_commit({"y": b"1"}, "Mine", at=day(1), author=BOT)
+    (repository.root / "controls" / "a.yml").write_text("being edited")
+    with pytest.raises(ControlbookError, match="work tree has changes") as caught:
+        repository.update("origin", "main")
+    assert caught.value.code == Exit.UNAVAILABLE
+    assert repository.head() == mine
+
+
 def test_an_unreachable_remote_is_unavailable(
     repository: Repository, tmp_path: Path
 ) -> None:
@@ -435,188 +423,3 @@ def test_an_unreachable_remote_is_unavailable(
         repository.fetch("origin")
     assert caught.value.code == Exit.UNAVAILABLE
     assert caught.value.advice
-
-
-# --- history ---
-
-
-def test_arrival_by_a_merge_names_its_parents_and_its_codeowners(
-    repository: Repository,
-) -> None:
-    first = repository.head()
-    tip, merged = merge(
-        repository,
-        "sign",
-        {SIGNOFF: b"signed\n", ".github/CODEOWNERS": b"* @everybody\n"},
-        day(1),
-    )
-    repository.write_and_commit(
-        {"evidence/config/000001.json": b"{}"}, "Collect", at=day(2), author=BOT
-    )
-    (arrival,) = repository.arrivals("HEAD", [SIGNOFF, "signoffs/none.yml"]).values()
-    assert arrival.path == SIGNOFF
-    assert arrival.merge == merged
-    assert arrival.parents == (first, tip)
-    assert arrival.at == day(1)
-    assert arrival.reviewed_same
-    # T48: the owners of the pull request's base decide, not those it brings along.
-    assert arrival.codeowners == b"* @c-novak\n"
-
-
-@pytest.mark.threat("T41")
-def test_an_edit_after_the_merge_is_the_arrival(repository: Repository) -> None:
-    merge(repository, "sign", {SIGNOFF: b"signed\n"}, day(1))
-    edit = repository.write_and_commit(
-        {SIGNOFF: b"forged\n"}, "Edit", at=day(2), author=PERSON
-    )
-    arrival = repository.arrivals("HEAD", [SIGNOFF])[SIGNOFF]
-    assert arrival.merge == edit
-    assert len(arrival.parents) == 1
-    assert not arrival.reviewed_same
-
-
-@pytest.mark.threat("T56")
-def test_a_squash_merge_has_no_reviewed_head(repository: Repository) -> None:
-    main = repository.head()
-    tip = repository.commit_files(
-        {SIGNOFF: b"signed\n"}, "Sign", base=main, at=day(1), author=PERSON
-    )
-    repository.git("reset", "--hard", "--quiet", tip)
-    arrival = repository.arrivals("HEAD", [SIGNOFF])[SIGNOFF]
-    assert arrival.parents == (main,)
-    assert not arrival.reviewed_same
-
-
-def test_a_merge_that_changes_the_reviewed_bytes_shows(repository: Repository) -> None:
-    main = repository.head()
-    tip = repository.commit_files(
-        {SIGNOFF: b"reviewed\n"}, "Sign", base=main, at=day(1), author=PERSON
-    )
-    other = repository.commit_files(
-        {SIGNOFF: b"evil\n"}, "Evil", base=main, at=day(1), author=PERSON
-    )
-    tree = repository.git("rev-parse", f"{other}^{{tree}}").decode().strip()
-    merged = repository.commit_tree(tree, (main, tip), "M", at=day(1), author=PERSON)
-    arrival = repository.arrivals(merged, [SIGNOFF])[SIGNOFF]
-    assert arrival.merge == merged
-    assert not arrival.reviewed_same
-
-
-def test_a_file_that_is_gone_has_no_arrival(repository: Repository) -> None:
-    merge(repository, "sign", {SIGNOFF: b"signed\n"}, day(1))
-    raw_git(repository.root, "rm", "-q", SIGNOFF)
-    raw_git(
-        repository.root,
-        *("-c", "user.name=x", "-c", "user.email=x"),
-        *("commit", "-qm", "gone"),
-    )
-    assert repository.arrivals("HEAD", [SIGNOFF]) == {}
-
-
-def test_a_file_of_the_first_commit_has_no_codeowners_before_it(
-    repository: Repository,
-) -> None:
-    arrival = repository.arrivals("HEAD", ["controls/a.yml"])["controls/a.yml"]
-    assert (arrival.parents, arrival.codeowners) == ((), b"")
-
-
-def test_arrivals_of_nothing_is_nothing(repository: Repository) -> None:
-    assert repository.arrivals("HEAD", []) == {}
-
-
-@pytest.mark.parametrize(
-    ("files", "counts"),
-    [
-        ({"evidence/config/000001.json": b"{}"}, False),
-        ({"evidence/audit-manager/000001.json": b"{}"}, False),
-        ({"evidence/checkpoints/1.json": b"{}"}, False),
-        ({"evidence/checkpoints/1.json.sig": b"s"}, False),
-        ({"docs/x.md": b"x"}, False),
-        ({"evidence/manual/000001.json": b"{}"}, True),
-        ({"evidence/manual/policy.yml": b"x"}, True),
-        ({"evidence/config/000001.json": b"{}", "controls/a.yml": b"x"}, True),
-        ({"evidence/config/note.txt": b"x"}, True),
-        ({"controls/a.yml": b"x"}, True),
-        ({".github/CODEOWNERS": b"x"}, True),
-        ({"pyproject.toml": b"x"}, True),
-    ],
-)
-def test_a_direct_commit_needs_a_review_unless_it_only_adds_evidence(
-    repository: Repository, files: dict[str, bytes], counts: object
-) -> None:
-    commit = repository.write_and_commit(files, "Direct", at=day(1), author=BOT)
-    assert repository.unreviewed_commits("HEAD", ()) == ((commit,) if counts else ())
-
-
-def test_changing_collected_evidence_is_unreviewed(repository: Repository) -> None:
-    path = "evidence/config/000001.json"
-    repository.write_and_commit({path: b"{}"}, "Collect", at=day(1), author=BOT)
-    edit = repository.write_and_commit(
-        {path: b'{"a":1}'}, "Edit", at=day(2), author=BOT
-    )
-    assert repository.unreviewed_commits("HEAD", ()) == (edit,)
-
-
-def test_a_captured_merge_is_reviewed_and_another_is_not(
-    repository: Repository,
-) -> None:
-    _, first = merge(repository, "one", {"controls/a.yml": b"1"}, day(1))
-    _, second = merge(repository, "two", {"controls/a.yml": b"2"}, day(2))
-    assert repository.unreviewed_commits("HEAD", {first}) == (second,)
-    assert repository.unreviewed_commits("HEAD", {first, second}) == ()
-
-
-# --- the bundle ---
-
-
-def test_a_bundle_clones_with_its_tag_and_history(
-    repository: Repository, tmp_path: Path
-) -> None:
-    _, merged = merge(repository, "sign", {SIGNOFF: b"signed\n"}, day(1))
-    repository.tag("Q1", merged, "facts\n", at=day(2), author=BOT)
-    out = tmp_path / "repository.bundle"
-    repository.bundle([f"{merged}:refs/heads/main", "refs/tags/Q1"], out)
-    raw_git(repository.root, "bundle", "verify", "-q", str(out))
-    copy = Repository.clone(str(out), tmp_path / "copy")
-    assert (copy.head(), copy.branch()) == (merged, "main")
-    assert copy.tag_object("Q1") == repository.tag_object("Q1")
-    assert copy.arrivals("HEAD", [SIGNOFF]) == repository.arrivals("HEAD", [SIGNOFF])
-    assert (copy.root / SIGNOFF).read_bytes() == b"signed\n"
-
-
-def test_a_bundle_is_the_same_from_a_repacked_clone_with_other_settings(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = b"".join(b"line %d of a file that changes\n" % i for i in range(400))
-    for number in range(1, 12):
-        changed = body.replace(b"line %d " % number, b"LINE ")
-        repository.write_and_commit(
-            {"controls/a.yml": changed}, f"{number}", at=day(number), author=BOT
-        )
-    head = repository.head()
-    repository.tag("Q1", head, "facts\n", at=day(20), author=BOT)
-    revs = [f"{head}:refs/heads/main", "refs/tags/Q1"]
-    repository.bundle(revs, tmp_path / "loose")
-    clone = Repository.clone(f"file://{repository.root}", tmp_path / "clone")
-    clone.write_and_commit({"later": b"x"}, "Later", at=day(30), author=BOT)
-    clone.tag("later", "HEAD", "x", at=day(30), author=BOT)
-    clone.tag("early", "HEAD~5", "x", at=day(30), author=BOT)
-    raw_git(clone.root, "-c", "pack.window=3", "gc", "-q", "--aggressive")
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / ".gitconfig").write_text(
-        "[core]\n\tcompression = 0\n[pack]\n\twindow = 1\n\tthreads = 7\n"
-    )
-    monkeypatch.setenv("HOME", str(home))
-    raw_git(clone.root, "config", "core.bigFileThreshold", "1k")
-    clone.bundle(revs, tmp_path / "packed")
-    assert (tmp_path / "loose").read_bytes() == (tmp_path / "packed").read_bytes()
-
-
-def test_a_bundle_of_a_plain_commit_is_its_head(
-    repository: Repository, tmp_path: Path
-) -> None:
-    head = repository.head()
-    repository.bundle([head], tmp_path / "b")
-    first = (tmp_path / "b").read_bytes().split(b"\n\n")[0]
-    assert first.decode() == f"# v2 git bundle\n{head} HEAD"

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one module that talks to Git.
+"""One repository: what it holds, what we commit to it, where we push it.
 
 Rules enforced here:
-- plumbing in a cleaned environment: no GIT_* of the caller, no replace objects, no
-  mailmap, no hooks, no signing, no pager, no locale; `-z` wherever names are read;
 - shallow clones and grafts are refused: they hide history;
-- what controlbook reads is a plain file (mode 100644), never a link or a program;
 - bytes are those of the committed blob, never what filters made of them;
 - every commit and tag states its author, its committer and both of its dates;
 - a push that the remote rejects never changes what was to be pushed, nor forces it.
@@ -14,85 +11,24 @@ Rules enforced here:
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from .errors import ControlbookError, Exit
-from .model import Arrival
-from .timeline import SECOND, Instant
+from controlbook.errors import ControlbookError, Exit
+from controlbook.timeline import SECOND, Instant
+
+from .bundle import write_bundle
+from .history import arrivals, unreviewed_commits
+from .paths import PLAIN, decoded, refuse_odd, under
+from .process import Author, GitFailedError, PushRejectedError, identity, run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-CONTENT = (
-    "annotations/",
-    "controls/",
-    "evidence/",
-    "frameworks/",
-    "signoffs/",
-    ".github/CODEOWNERS",
-    "pyproject.toml",
-)
-"""What controlbook reads: below these, anything but a plain file is refused."""
+    from controlbook.model import Arrival
 
-PLAIN = "100644"
-CODEOWNERS = ".github/CODEOWNERS"
-
-# What a caller may set for reaching a remote; it changes nothing that is read.
-_REACH = {"GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
-_SETTINGS = (
-    "core.commitGraph=false",
-    "core.fsmonitor=false",
-    f"core.hooksPath={os.devnull}",
-    "core.quotePath=false",
-    "gc.auto=0",
-    "log.mailmap=false",
-    "log.showSignature=false",
-    "maintenance.auto=false",
-)
-# Whatever shapes the bytes of a pack, so that no user's settings reach a bundle.
-_PACKING = (
-    "core.bigFileThreshold=512m",
-    "core.compression=-1",
-    "pack.compression=-1",
-    "pack.packSizeLimit=0",
-    "pack.windowMemory=0",
-)
-_COLLECTED = re.compile(
-    r"evidence/(?:(?!manual/|checkpoints/)[a-z0-9-]+/\d{6}\.json"
-    r"|checkpoints/\d+\.json(?:\.sig|\.tsr)?)\Z",
-    re.ASCII,
-)
 _ATTEMPTS = 3
-
-Author = tuple[str, str]
-"""(name, e-mail address)"""
-
-
-class _Change(NamedTuple):
-    status: str
-    mode: str
-    blob: str
-    path: str
-
-
-class _Commit(NamedTuple):
-    id: str
-    at: Instant
-    parents: tuple[str, ...]
-    changes: tuple[_Change, ...]
-
-
-class GitFailedError(ControlbookError):
-    """Git ran, and refused."""
-
-
-class PushRejectedError(ControlbookError):
-    """The remote did not take what was pushed."""
 
 
 class Repository:
@@ -210,6 +146,13 @@ class Repository:
         seconds = self._text("log", "-1", "--format=%ct", self.resolve(rev), "--")
         return Instant(int(seconds) * SECOND)
 
+    def began(self, rev: str) -> Instant:
+        """Give the committer's time of the first commit: a claim."""
+        times = self._text(
+            "log", "--max-parents=0", "--format=%ct", self.resolve(rev), "--"
+        )
+        return Instant(min(int(seconds) for seconds in times.split()) * SECOND)
+
     def files_at(self, rev: str, prefixes: Sequence[str] = ()) -> dict[str, bytes]:
         """Give the committed files below `prefixes` (all, where there are none).
 
@@ -221,10 +164,10 @@ class Repository:
         for row in filter(None, listing.split(b"\0")):
             facts, name = row.split(b"\t", 1)
             mode, kind, blob = facts.decode().split(" ")
-            path = _path(name)
-            if not _under(path, prefixes):
+            path = decoded(name)
+            if not under(path, prefixes):
                 continue
-            _refuse_odd(path, mode)
+            refuse_odd(path, mode)
             if kind == "blob" and mode != "120000":
                 blobs[path] = blob
         bodies = self.blobs(blobs.values())
@@ -262,15 +205,15 @@ class Repository:
         top = self.root.resolve()
         found: dict[str, bytes] = {}
         for name in sorted(set(filter(None, listing.split(b"\0")))):
-            path = _path(name)
+            path = decoded(name)
             file = top / path
-            if not _under(path, prefixes) or not (file.is_file() or file.is_symlink()):
+            if not under(path, prefixes) or not (file.is_file() or file.is_symlink()):
                 continue
             if file.resolve() != file:
-                _refuse_odd(path, "120000")
+                refuse_odd(path, "120000")
                 continue
             executable = file.stat().st_mode & 0o100
-            _refuse_odd(path, "100755" if executable else PLAIN)
+            refuse_odd(path, "100755" if executable else PLAIN)
             found[path] = file.read_bytes()
         return found
 
@@ -490,20 +433,36 @@ class Repository:
     def update(self, remote: str, branch: str) -> None:
         """Bring what is on the remote's branch under our own commits, if any."""
         self.fetch(remote, f"refs/heads/{branch}")
+        theirs, ours = self.resolve("FETCH_HEAD"), self.head()
+        parted = self._text("merge-base", ours, theirs)
+        if parted == ours:
+            self.git("merge", "--quiet", "--ff-only", theirs)
+        elif parted != theirs:
+            self._rebase(theirs, f"{remote}/{branch}")
+
+    def _rebase(self, onto: str, name: str) -> None:
+        if self.git("status", "--porcelain", "--untracked-files=no"):
+            message = f"{name} moved on, and the work tree has changes"
+            raise ControlbookError(
+                message,
+                place=str(self.root),
+                advice="commit or stash them first",
+                code=Exit.UNAVAILABLE,
+            )
         last = self._text("log", "-1", "--format=%cn%n%ce%n%ct", "HEAD", "--")
-        name, mail, seconds = last.splitlines()
+        by, mail, seconds = last.splitlines()
         try:
             self.git(
                 "rebase",
                 "--quiet",
                 "--no-gpg-sign",
                 "--committer-date-is-author-date",
-                "FETCH_HEAD",
-                environment=identity(Instant(int(seconds) * SECOND), (name, mail)),
+                onto,
+                environment=identity(Instant(int(seconds) * SECOND), (by, mail)),
             )
         except GitFailedError as error:
             self.git("rebase", "--abort")
-            message = f"{remote}/{branch} and this branch changed the same files"
+            message = f"{name} and this branch changed the same files"
             raise ControlbookError(
                 message,
                 place=str(self.root),
@@ -523,99 +482,11 @@ class Repository:
 
     def arrivals(self, rev: str, paths: Sequence[str]) -> dict[str, Arrival]:
         """Tell for each path that is there at `rev` how its bytes came to main."""
-        last: dict[str, tuple[_Commit, _Change]] = {}
-        if paths:
-            for commit in self._first_parents(rev, paths):
-                for change in commit.changes:
-                    last.setdefault(change.path, (commit, change))
-        wanted = set(paths)
-        present = {
-            path: found
-            for path, found in sorted(last.items())
-            if path in wanted and found[1].status != "D"
-        }
-        reviewed = self._objects(
-            f"{commit.parents[1]}:{path}"
-            for path, (commit, _) in present.items()
-            if len(commit.parents) > 1
-        )
-        owners = self.blobs(
-            f"{commit.parents[0]}:{CODEOWNERS}"
-            for commit, _ in present.values()
-            if commit.parents
-        )
-        return {
-            path: Arrival(
-                path=path,
-                merge=commit.id,
-                parents=commit.parents,
-                at=commit.at,
-                reviewed_same=len(commit.parents) > 1
-                and reviewed.get(f"{commit.parents[1]}:{path}") == change.blob,
-                codeowners=owners.get(f"{commit.parents[0]}:{CODEOWNERS}", b"")
-                if commit.parents
-                else b"",
-            )
-            for path, (commit, change) in present.items()
-        }
+        return arrivals(self, rev, paths)
 
     def unreviewed_commits(self, rev: str, merges: Collection[str]) -> tuple[str, ...]:
-        """Name the first-parent commits, newest first, that nobody reviewed.
-
-        Reviewed are the captured merges; the first commit, and pure additions of
-        collected evidence, need no review; nor do commits that change nothing that
-        controlbook reads.
-        """
-        return tuple(
-            commit.id
-            for commit in self._first_parents(rev)
-            if commit.parents
-            and commit.id not in merges
-            and any(
-                _under(change.path, CONTENT) and not _collected(change)
-                for change in commit.changes
-            )
-        )
-
-    def _first_parents(self, rev: str, paths: Sequence[str] = ()) -> Iterator[_Commit]:
-        lines = [self.resolve(rev), "--", *(_one_line(path) for path in paths)]
-        output = self.git(
-            "log",
-            "--first-parent",
-            "-m",
-            "--root",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-            "--no-color",
-            "--format=tformat:%H %ct %P",
-            "--stdin",
-            stdin="".join(f"{line}\n" for line in lines).encode(),
-        )
-        tokens = iter(output.split(b"\0"))
-        header: list[str] = []
-        changes: list[_Change] = []
-        for token in tokens:
-            if token.lstrip(b"\n").startswith(b":"):
-                _, mode, _, blob, status = token.decode().lstrip("\n:").split(" ")
-                changes.append(_Change(status, mode, blob, _path(next(tokens))))
-                continue
-            # A header, or the empty token behind the last NUL, ends the commit before.
-            if header:
-                yield _commit(header, changes)
-            header, changes = token.decode().split(), []
-
-    def _objects(self, names: Iterable[str]) -> dict[str, str]:
-        wanted = list(dict.fromkeys(names))
-        output = self.git(
-            "cat-file",
-            "--batch-check=%(objectname)",
-            stdin="".join(f"{name}\n" for name in wanted).encode(),
-        )
-        return dict(zip(wanted, output.decode().splitlines(), strict=True))
-
-    # --- the bundle ---
+        """Name the first-parent commits, newest first, that nobody reviewed."""
+        return unreviewed_commits(self, rev, merges)
 
     def bundle(self, revs: Sequence[str], out: Path) -> None:
         """Write a git bundle whose bytes depend on the objects alone.
@@ -623,179 +494,4 @@ class Repository:
         Each of `revs` is a ref (`refs/heads/main`), or `<commit>:<ref>`. A clone of
         the bundle checks out the first. Clones and repacked copies give equal bytes.
         """
-        refs = dict(self._bundled(rev) for rev in revs)
-        tips = "".join(f"{tip}\n" for tip in refs.values()).encode()
-        listed = self.git(
-            "rev-list", "--objects", "--no-object-names", "--stdin", stdin=tips
-        )
-        objects = b"".join(sorted(listed.splitlines(keepends=True)))
-        # The first becomes HEAD, or a clone of the bundle would check nothing out.
-        refs = {"HEAD": self.resolve(next(iter(refs.values()))), **refs}
-        rows = "".join(f"{tip} {name}\n" for name, tip in sorted(refs.items()))
-        header = f"# v2 git bundle\n{rows}\n".encode()
-        out.write_bytes(header + self._pack(objects))
-
-    def _bundled(self, rev: str) -> tuple[str, str]:
-        source, _, name = rev.partition(":")
-        full = self._text("rev-parse", "--symbolic-full-name", source)
-        return name or full or "HEAD", self._text("rev-parse", "--verify", source)
-
-    def _pack(self, objects: bytes) -> bytes:
-        # An empty repository that borrows our objects: neither the refs here (tags
-        # move the order of objects) nor the settings here can shape the pack.
-        with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
-            empty = Repository.create(Path(folder), bare=True)
-            store = (self.folder / "objects").resolve()
-            (empty.root / "objects" / "info").mkdir(exist_ok=True)
-            (empty.root / "objects" / "info" / "alternates").write_text(f"{store}\n")
-            settings = [word for pair in _PACKING for word in ("-c", pair)]
-            return empty.git(
-                *settings,
-                "pack-objects",
-                "--stdout",
-                "--quiet",
-                "--threads=1",
-                "--no-reuse-delta",
-                "--no-reuse-object",
-                "--delta-base-offset",
-                "--window=10",
-                "--depth=50",
-                stdin=objects,
-                environment={
-                    "GIT_CONFIG_GLOBAL": os.devnull,
-                    "GIT_CONFIG_NOSYSTEM": "1",
-                },
-            )
-
-
-def run(
-    arguments: Sequence[str],
-    folder: Path,
-    *,
-    stdin: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-) -> bytes:
-    """Run one Git command in the cleaned environment; give its output.
-
-    Raises ControlbookError with what Git said when the command fails.
-    """
-    program = shutil.which("git")
-    if not program:
-        message = "git is not installed"
-        raise ControlbookError(message, advice="install Git 2.38 or later")
-    settings = [word for pair in _SETTINGS for word in ("-c", pair)]
-    done = subprocess.run(  # noqa: S603 - a fixed program, arguments without a shell
-        [program, *settings, *arguments],
-        cwd=folder,
-        input=stdin,
-        env=_clean() | dict(environment or {}),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise _failure(arguments, folder, done.stderr.decode(errors="replace"))
-    return done.stdout
-
-
-def _clean() -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name in _REACH
-    }
-    return kept | {
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-        "TZ": "UTC",
-    }
-
-
-def _failure(arguments: Sequence[str], folder: Path, said: str) -> ControlbookError:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [
-        line for line in lines if line.startswith(("fatal:", "error:", "!", "remote:"))
-    ]
-    what = " / ".join(telling or lines[-1:]) or "it said nothing"
-    if "not a git repository" in what:
-        return ControlbookError(
-            "this folder is not in a Git repository",
-            place=str(folder),
-            advice="run it inside your programme, or `git init` one",
-        )
-    words = iter(arguments)
-    verb = next((word for word in words if word != "-c" or not next(words, "")), "")
-    return GitFailedError(f"git {verb} failed: {what}", place=str(folder))
-
-
-def identity(
-    at: Instant, author: Author, committer: Author | None = None
-) -> dict[str, str]:
-    """Give the environment that states who commits, and when."""
-    date = f"@{at // SECOND} +0000"
-    by = committer or author
-    return {
-        "GIT_AUTHOR_NAME": author[0],
-        "GIT_AUTHOR_EMAIL": author[1],
-        "GIT_AUTHOR_DATE": date,
-        "GIT_COMMITTER_NAME": by[0],
-        "GIT_COMMITTER_EMAIL": by[1],
-        "GIT_COMMITTER_DATE": date,
-    }
-
-
-def _commit(header: Sequence[str], changes: Sequence[_Change]) -> _Commit:
-    name, seconds, *parents = header
-    return _Commit(name, Instant(int(seconds) * SECOND), tuple(parents), tuple(changes))
-
-
-def _collected(change: _Change) -> bool:
-    return (
-        change.status == "A"
-        and change.mode == PLAIN
-        and bool(_COLLECTED.match(change.path))
-    )
-
-
-def _under(path: str, prefixes: Sequence[str]) -> bool:
-    return not prefixes or any(
-        path == prefix or path.startswith(prefix.rstrip("/") + "/")
-        for prefix in prefixes
-    )
-
-
-def _path(name: bytes) -> str:
-    try:
-        return name.decode()
-    except UnicodeDecodeError as error:
-        message = "the file's name is not UTF-8"
-        raise ControlbookError(
-            message,
-            place=name.decode(errors="backslashreplace"),
-            advice="rename it",
-        ) from error
-
-
-def _one_line(path: str) -> str:
-    if "\n" in path:
-        message = "the file's name has two lines"
-        raise ControlbookError(message, place=repr(path))
-    return path
-
-
-def _refuse_odd(path: str, mode: str) -> None:
-    if not _under(path, CONTENT):
-        return
-    kind = {"120000": "a symbolic link", "160000": "a submodule"}.get(mode)
-    if mode != PLAIN:
-        message = f"this is {kind or 'an executable file'} (mode {mode})"
-        raise ControlbookError(
-            message,
-            place=path,
-            advice="make it a plain file (mode 100644)",
-        )
-    if any(part.lower() in {".git", "git~1", "..", "."} for part in path.split("/")):
-        message = "the path leads into Git's own folder"
-        raise ControlbookError(message, place=path, advice="remove it")
+        write_bundle(self, revs, out)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`controlbook collect`: read one stream, store it, and commit its digest.
+
+Rules enforced here:
+- collecting judges nothing: it says what was stored and what could not be read;
+- one commit a run, of nothing but additions under evidence/<stream>/.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from controlbook import __version__
+from controlbook.clock import now
+from controlbook.collect import Collector
+from controlbook.digest import sha256
+from controlbook.forge.github import GitHub
+from controlbook.outcome import Outcome
+from controlbook.programme import Programme
+from controlbook.sources.config import ConfigSource
+from controlbook.sources.reviews import Reviews
+from controlbook.timeline import iso
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from controlbook.collect import Collected
+    from controlbook.model import Run
+    from controlbook.sources import Source
+
+
+def collect(options: argparse.Namespace) -> Outcome:
+    """Collect every window that is due; exit 5 where a source was incomplete."""
+    at = now(options.as_of)
+    programme = Programme.open(options.root)
+    repository, settings = programme.repository, programme.library.settings
+    author = repository.configured_author()
+
+    def commit(files: Mapping[str, bytes], message: str) -> None:
+        made = repository.write_and_commit(files, f"{message}\n", at=at, author=author)
+        if not options.quiet:
+            _say(f"{message} ({made[:10]})")
+
+    collector = Collector(
+        library=programme.library,
+        vault=programme.vault,
+        clock=lambda: now(options.as_of),
+        commit=commit,
+        about=_about(),
+    )
+    collected = collector.collect(_source(options.stream, programme), programme.files)
+    if options.push:
+        repository.publish("origin", settings.branch)
+    return _outcome(options.stream, collected)
+
+
+def _source(stream: str, programme: Programme) -> Source:
+    settings = programme.library.settings
+    if stream == "config":
+        return ConfigSource(settings)
+    forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
+    return Reviews(forge, programme.repository.began(programme.commit))
+
+
+def _about() -> tuple[tuple[str, str], ...]:
+    """Name the collector: its version, and the digest of all that is installed."""
+    about = {
+        "name": "controlbook",
+        "version": __version__,
+        "commit": os.environ.get("GITHUB_SHA", ""),
+        "lock_sha256": _installed(),
+    }
+    return tuple(sorted((name, value) for name, value in about.items() if value))
+
+
+@cache
+def _installed() -> str:
+    lines = {f"{d.name.lower()}=={d.version}\n" for d in metadata.distributions()}
+    return sha256("".join(sorted(lines)).encode())
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - talk goes to stderr
+
+
+def _outcome(stream: str, collected: Collected) -> Outcome:
+    lines = [f"recovered {path}" for path in collected.recovered]
+    for run in collected.runs:
+        lines.extend(_lines(run))
+    return Outcome(
+        text="\n".join(lines) or f"{stream}: nothing is due",
+        data={
+            "schema": "controlbook/collect/1",
+            "stream": stream,
+            "recovered": list(collected.recovered),
+            "runs": [_data(run) for run in collected.runs],
+        },
+        code=collected.code,
+    )
+
+
+def _lines(run: Run) -> list[str]:
+    what = (
+        f"{len(run.pulls)} merged pull requests"
+        if run.stream == "reviews"
+        else f"{sum(row.population for row in run.rules)} states under "
+        f"{len(run.rules)} rules, {len(run.transitions)} changes"
+    )
+    window = f"{iso(run.window.start)} to {iso(run.window.end)}"
+    return [
+        f"{run.stream} {run.seq:06d} {run.kind} {window}: {what}",
+        *(
+            f"  missing: {row.account} {row.region} {row.reason} "
+            f"{iso(row.interval.start)} to {iso(row.interval.end)}"
+            for row in run.missing
+        ),
+        *(f"  note: {note}" for note in run.notes),
+    ]
+
+
+def _data(run: Run) -> dict[str, object]:
+    return {
+        "seq": run.seq,
+        "kind": run.kind,
+        "window": [iso(run.window.start), iso(run.window.end)],
+        "sha256": run.sha256,
+        "complete": run.complete,
+        "transitions": len(run.transitions),
+        "pulls": len(run.pulls),
+        "missing": [
+            {"account": row.account, "region": row.region, "reason": row.reason}
+            for row in run.missing
+        ],
+        "notes": list(run.notes),
+    }

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one package that talks to Git, by its plumbing."""
+
+from .paths import CODEOWNERS, CONTENT
+from .process import Author, GitFailedError, PushRejectedError, identity
+from .repository import Repository
+
+__all__ = [
+    "CODEOWNERS",
+    "CONTENT",
+    "Author",
+    "GitFailedError",
+    "PushRejectedError",
+    "Repository",
+    "identity",
+]

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of one assessment: its landing page, register, evidence and last state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controlbook.model import State
+from controlbook.timeline import subtract, union
+
+from . import write
+
+if TYPE_CHECKING:
+    from controlbook.model import Requirement, RuleInstance, Standing
+    from controlbook.timeline import Intervals
+
+    from .view import View
+    from .write import Page
+
+LISTED = 25
+"""Resources that the state page names per row before it counts the rest."""
+
+
+def landing(view: View) -> Page:
+    """Show period, scope, people and where every requirement stands."""
+    assessment = view.report.assessment
+    return write.page(
+        write.landing(view.id),
+        assessment.title or assessment.id,
+        "landing",
+        (view.report,),
+        {"view": view, "groups": _groups(view), "holes": holes(view)},
+    )
+
+
+def _groups(view: View) -> list[tuple[str, list[Requirement]]]:
+    """Group neighbouring requirements under the heading above them."""
+    groups: list[tuple[str, list[Requirement]]] = []
+    for item in view.requirements:
+        title = view.heading_of(item)
+        if not groups or groups[-1][0] != title:
+            groups.append((title, []))
+        groups[-1][1].append(item)
+    return groups
+
+
+def holes(view: View) -> Intervals:
+    """Find the parts of the period that no run covers."""
+    period = view.report.assessment.period
+    return subtract((period,), union(run.window for run in view.report.ledger.config))
+
+
+def register(view: View) -> Page:
+    """List every deviation and every evidence gap, those without a control too."""
+    return write.page(
+        write.part(view.id, "register"),
+        "Register of deviations and gaps",
+        "register",
+        (view.report,),
+        {"view": view},
+    )
+
+
+def evidence(view: View) -> Page:
+    """List the runs behind an assessment, with their digests and vault objects."""
+    return write.page(
+        write.part(view.id, "evidence"),
+        "Evidence and ledger",
+        "evidence",
+        (view.report,),
+        {"view": view, "holes": holes(view), "streams": view.report.ledger.runs},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRow:
+    """One rule in one account and Region as the last run left it."""
+
+    row: RuleInstance
+    counts: tuple[tuple[State, int], ...]
+    failing: tuple[Standing, ...]
+    """Resources that were not compliant, the oldest first."""
+
+
+def state(view: View) -> Page:
+    """Show the state of every rule × account as of the last run."""
+    by_instance: dict[str, list[Standing]] = {}
+    for standing in view.report.closing:
+        by_instance.setdefault(standing.instance, []).append(standing)
+    rows = [
+        _state_row(row, by_instance.get(key, []))
+        for key, row in sorted(
+            view.rule_rows.items(),
+            key=lambda pair: (pair[1].rule, pair[1].account, pair[1].region, pair[0]),
+        )
+    ]
+    return write.page(
+        write.part(view.id, "state"),
+        "State as of the last run",
+        "state",
+        (view.report,),
+        {"view": view, "rows": rows, "run": view.last_run, "listed": LISTED},
+    )
+
+
+def _state_row(row: RuleInstance, standings: list[Standing]) -> StateRow:
+    counts = Counter(standing.state for standing in standings)
+    return StateRow(
+        row=row,
+        counts=tuple((state, counts[state]) for state in State if counts[state]),
+        failing=tuple(
+            sorted(
+                (
+                    standing
+                    for standing in standings
+                    if standing.state
+                    not in {State.COMPLIANT, State.NOT_APPLICABLE, State.ABSENT}
+                ),
+                key=lambda standing: (standing.since, standing.resource),
+            )
+        ),
+    )

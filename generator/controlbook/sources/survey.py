@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one account × Region says of its rules, its recorder and its deliveries.
+
+Rules enforced here:
+- a rule is its SourceIdentifier and parameters, not its name; the name people deployed
+  is kept beside it;
+- the rule list is read in every run: a changed parameter changes what a verdict means;
+- a stopped recorder, unrecorded compliance and late deliveries are evidence gaps.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from controlbook.digest import merkle_root
+from controlbook.ledger import rule_key
+from controlbook.managed_rules import find, recognise
+from controlbook.model import Missing, RuleInstance
+from controlbook.timeline import Instant, Interval, from_datetime
+
+from .fold import Deployment
+from .items import TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from . import Place
+    from .aws import Conversation
+
+Row = dict[str, Any]  # a row of an answer; boto3 has no types
+
+PERIODIC = "ScheduledNotification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedRule:
+    """A deployed Config rule: the instance it is, and how items name it."""
+
+    instance: RuleInstance
+    arn: str
+    activated: Instant | None
+    """When it was first in force, where AWS says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """One account × Region as this run found it."""
+
+    place: Place
+    rules: tuple[DeployedRule, ...]
+    recording: bool
+    started: Instant | None
+    stopped: Instant | None
+    compliance_recorded: bool
+    delivered: Instant | None
+    """When history was last delivered; None: never, or it cannot be told."""
+
+    def missing(self, window: Interval, *, by_delivery: bool) -> tuple[Missing, ...]:
+        """Give the parts of a window for which this place has no evidence."""
+        found = [("recorder-stopped", self._off(window))]
+        if not self.compliance_recorded:
+            found.append(("not-recorded", window))
+        if by_delivery:
+            found.append(("delivery-behind", _after(self.delivered, window)))
+        account, region = self.place
+        return tuple(
+            Missing(account=account, region=region, reason=reason, interval=interval)
+            for reason, interval in found
+            if interval
+        )
+
+    def _off(self, window: Interval) -> Interval | None:
+        """Give the part of a window in which the recorder was off."""
+        if self.recording and not (self.stopped and self.started):
+            return None
+        begin = max(self.stopped or window.start, window.start)
+        end = window.end
+        if self.recording:
+            end = Instant(min(self.started or end, end))
+        return Interval(Instant(begin), end) if begin < end else None
+
+    def deployment(
+        self, window: Interval, before: Iterable[RuleInstance]
+    ) -> Deployment:
+        """Give the instances in force in a window, and those that went since."""
+        rules: dict[str, RuleInstance] = {}
+        arns, names = {}, {}
+        for deployed in self.rules:
+            if deployed.activated and deployed.activated >= window.end:
+                continue
+            row = deployed.instance
+            # Two deployed rules that check the same count as one instance.
+            rules[row.key] = _merged(rules[row.key], row) if row.key in rules else row
+            arns[deployed.arn] = row.key
+            names[row.deployed_as] = row.key
+        removed = {}
+        for row in before:
+            if row.key not in rules:
+                removed[row.key] = row
+                names.setdefault(row.deployed_as, row.key)
+        return Deployment(rules=rules, arns=arns, names=names, removed=removed)
+
+    def twins(self) -> tuple[str, ...]:
+        """Say which deployed rules are one rule instance."""
+        names: dict[str, list[str]] = {}
+        for deployed in self.rules:
+            names.setdefault(deployed.instance.key, []).append(
+                deployed.instance.deployed_as
+            )
+        place = " ".join(self.place)
+        return tuple(
+            f"{place}: {', '.join(sorted(same))} check the same; the worse one counts"
+            for same in names.values()
+            if len(same) > 1
+        )
+
+
+def _after(moment: Instant | None, window: Interval) -> Interval | None:
+    if moment is None:
+        return window
+    start = max(moment, window.start)
+    return Interval(start, window.end) if start < window.end else None
+
+
+def _merged(first: RuleInstance, second: RuleInstance) -> RuleInstance:
+    kept = min(first, second, key=lambda row: row.deployed_as)
+    bad = next((row.status for row in (first, second) if row.status != "ok"), "ok")
+    return replace(kept, status=bad)
+
+
+def survey(talk: Conversation, place: Place) -> Survey:
+    """Ask one account × Region about itself; SourceError where it does not answer."""
+    rules = talk.listing("config", "describe_config_rules", "ConfigRules", place)
+    statuses = {
+        row["ConfigRuleArn"]: row
+        for row in talk.listing(
+            "config",
+            "describe_config_rule_evaluation_status",
+            "ConfigRulesEvaluationStatus",
+            place,
+        )
+    }
+    recorders = talk.ask("config", "describe_configuration_recorders", place)
+    states = talk.ask("config", "describe_configuration_recorder_status", place)
+    channels = talk.ask("config", "describe_delivery_channel_status", place)
+    by_arn = {row["ConfigRuleArn"]: row for row in rules}
+    state: Row = next(iter(states["ConfigurationRecordersStatus"]), {})
+    groups = recorders["ConfigurationRecorders"]
+    return Survey(
+        place=place,
+        rules=tuple(
+            _explained(deployed_rule(row, statuses.get(arn, {}), place), groups)
+            for arn, row in sorted(by_arn.items())
+        ),
+        recording=bool(state.get("recording")),
+        started=_moment(state, "lastStartTime"),
+        stopped=_moment(state, "lastStopTime"),
+        compliance_recorded=any(_records(group, TYPE) for group in groups),
+        delivered=max(
+            filter(None, map(_delivered, channels["DeliveryChannelsStatus"])),
+            default=None,
+        ),
+    )
+
+
+def _explained(deployed: DeployedRule, recorders: list[Row]) -> DeployedRule:
+    """Tell a rule that had nothing to look at from one that never worked.
+
+    AWS evaluates a change-triggered rule when it is made, and on every change of a
+    resource in its scope. Where the recorder keeps every type of that scope and the
+    rule was never invoked, Config knows no such resource.
+    """
+    row = deployed.instance
+    managed = find(row.identifier)
+    kinds = managed.resource_types if managed and row.trigger == "change" else ()
+    idle = (
+        row.status == "never-evaluated"
+        and bool(kinds)
+        and all(any(_records(group, kind) for group in recorders) for kind in kinds)
+    )
+    return replace(deployed, instance=replace(row, status="idle")) if idle else deployed
+
+
+def _records(recorder: Row, kind: str) -> bool:
+    """Tell whether a recorder keeps the history of a resource type."""
+    group = recorder.get("recordingGroup", {})
+    strategy = group.get("recordingStrategy", {}).get("useOnly", "")
+    excluded = group.get("exclusionByResourceTypes", {}).get("resourceTypes", [])
+    if strategy == "EXCLUSION_BY_RESOURCE_TYPES":
+        return kind not in excluded
+    return bool(group.get("allSupported")) or kind in group.get("resourceTypes", [])
+
+
+def _delivered(channel: Row) -> Instant | None:
+    return _moment(channel.get("configHistoryDeliveryInfo", {}), "lastSuccessfulTime")
+
+
+def _moment(row: Row, name: str) -> Instant | None:
+    return from_datetime(row[name]) if row.get(name) else None
+
+
+def deployed_rule(row: Row, status: Row, place: Place) -> DeployedRule:
+    """Read a row of DescribeConfigRules, with its evaluation status beside it."""
+    name, source = row["ConfigRuleName"], row["Source"]
+    owned = source["Owner"] == "AWS"
+    identifier = source.get("SourceIdentifier", "") if owned else ""
+    rule, matched = recognise(name, identifier)
+    if not owned:
+        kind = "lambda" if source["Owner"] == "CUSTOM_LAMBDA" else "guard"
+        identifier, matched = f"custom-{kind}:{rule}", "identifier"
+    given = json.loads(row.get("InputParameters") or "{}")
+    parameters = tuple(sorted((key, str(value)) for key, value in given.items()))
+    trigger, frequency = _trigger(row, identifier if owned else "")
+    account, region = place
+    instance = RuleInstance(
+        key=rule_key(identifier, parameters, account, region),
+        rule=rule,
+        deployed_as=name,
+        identifier=identifier,
+        parameters=parameters,
+        account=account,
+        region=region,
+        trigger=trigger,
+        frequency=frequency,
+        matched=matched,
+        status=_status(status),
+        population=0,
+        counts=(),
+        records_root=merkle_root(()),
+    )
+    return DeployedRule(
+        instance=instance,
+        arn=row["ConfigRuleArn"],
+        activated=_moment(status, "FirstActivatedTime"),
+    )
+
+
+def _trigger(row: Row, identifier: str) -> tuple[str, str]:
+    """Say what makes a rule evaluate, and how often a schedule does."""
+    details = row["Source"].get("SourceDetails", [])
+    frequencies = [row.get("MaximumExecutionFrequency", "")]
+    frequencies += [detail.get("MaximumExecutionFrequency", "") for detail in details]
+    frequency = next(filter(None, frequencies), "")
+    kinds = {detail.get("MessageType") == PERIODIC for detail in details}
+    managed = find(identifier) if identifier else None
+    if managed and managed.trigger:
+        trigger = managed.trigger
+    elif kinds == {True, False}:
+        trigger = "both"
+    else:
+        trigger = (
+            "periodic" if kinds == {True} or (not kinds and frequency) else "change"
+        )
+    return trigger, "" if trigger == "change" else frequency
+
+
+def _status(row: Row) -> str:
+    """Say whether a rule works; AWS says nothing of custom Lambda rules."""
+    if not row:
+        return "ok"
+    if not row.get("FirstEvaluationStarted"):
+        return "never-evaluated"
+    failed = _moment(row, "LastFailedEvaluationTime") or 0
+    worked = _moment(row, "LastSuccessfulEvaluationTime") or 0
+    if failed and failed >= worked:
+        return f"failing:{row.get('LastErrorCode', 'unknown')}"
+    return "ok"
