@@ -47,6 +47,8 @@ VARIANT = "pdf/ua-1"
 LONGEST = 10_000
 """Characters of one person's text that are printed; the rest is named, not shown."""
 
+_BROKEN = re.compile(r"(?<=[^\n]{60})\n(?=[^\s*\d-])")
+
 
 class Press(URLFetcher):  # type: ignore[misc]
     """WeasyPrint's door to the outside: our font faces, and nothing else."""
@@ -227,10 +229,11 @@ def _told(text: str, path: str) -> Markup:
 
 
 def _verbatim(text: str, path: str) -> Markup:
-    """Print a person's text as it was written, line by line."""
-    shown = _beginning(text.strip())
+    """Print a person's text as it was written; lines that an editor broke, flow."""
+    whole = _BROKEN.sub(" ", text.strip())
+    shown = _beginning(whole)
     body = f'<p class="verbatim">{safe.text(shown)}</p>'
-    return Markup(body + _rest(text.strip(), shown, path))  # noqa: S704 - escaped above
+    return Markup(body + _rest(whole, shown, path))  # noqa: S704 - escaped above
 
 
 def _beginning(text: str) -> str:
