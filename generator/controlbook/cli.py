@@ -248,25 +248,30 @@ VERBS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser from the table of verbs."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
+SHARED = (
+    _argument(
         "-C",
         dest="root",
         type=Path,
         default=Path(),
         metavar="DIR",
         help="the programme's repository (default: here)",
-    )
-    shared.add_argument(
-        "--as-of", metavar="TIME", help="the clock, e.g. 2028-04-03T09:00:00Z"
-    )
-    shared.add_argument("--json", action="store_true", help="print the result as JSON")
-    shared.add_argument("-q", "--quiet", action="store_true", help="no talk on stderr")
-    shared.add_argument(
+    ),
+    _argument("--as-of", metavar="TIME", help="the clock, e.g. 2028-04-03T09:00:00Z"),
+    _argument("--json", action="store_true", help="print the result as JSON"),
+    _argument("-q", "--quiet", action="store_true", help="no talk on stderr"),
+    _argument(
         "-v", "--verbose", action="store_true", help="tracebacks of our own errors"
-    )
+    ),
+)
+"""What every verb takes."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser from the table of verbs."""
+    shared = argparse.ArgumentParser(add_help=False)
+    for argument in SHARED:
+        shared.add_argument(*argument.names, **argument.options)
     main_parser = argparse.ArgumentParser(
         prog="controlbook",
         description="Compliance as code: AWS Config's verdicts, signed off in Git, "

@@ -36,14 +36,13 @@ if TYPE_CHECKING:
 
 def collect(options: argparse.Namespace) -> Outcome:
     """Collect every window that is due; exit 5 where a source was incomplete."""
+    at = now(options.as_of)
     programme = Programme.open(options.root)
     repository, settings = programme.repository, programme.library.settings
     author = repository.configured_author()
 
     def commit(files: Mapping[str, bytes], message: str) -> None:
-        made = repository.write_and_commit(
-            files, f"{message}\n", at=now(options.as_of), author=author
-        )
+        made = repository.write_and_commit(files, f"{message}\n", at=at, author=author)
         if not options.quiet:
             _say(f"{message} ({made[:10]})")
 
