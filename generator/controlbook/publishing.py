@@ -13,12 +13,14 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ControlbookError
 from .render.bundle import Publication, publish, write_bundle
 from .render.pdf import build_pdf
+from .render.report import offered
 from .render.site import build_site
 from .render.toolchain import toolchain
 
@@ -39,7 +41,8 @@ class Build:
         self.programme = programme
         self.folder = at
         book = programme.book(name, release=release, toolchain=toolchain())
-        self.report: Report = book.reports[0]
+        self.report: Report = replace(book.reports[0], downloads=offered(name))
+        book = replace(book, reports=(self.report, *book.reports[1:]))
         build_site(
             book,
             at / "site",

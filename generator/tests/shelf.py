@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import small
 
-from controlbook.render.report import Book, Download, Report
+from controlbook.render.report import Book, Report, offered
 
 
 def draft() -> Report:
@@ -27,10 +27,7 @@ def released() -> Report:
     """Give the small programme, released, with its downloads."""
     return replace(
         small.report(),
-        downloads=(
-            Download(label="The report as PDF", path="PCI-2028-FEB.pdf"),
-            Download(label="Deviations", path="data/deviations.csv", about="as CSV"),
-        ),
+        downloads=offered("PCI-2028-FEB"),
     )
 
 

@@ -349,13 +349,13 @@ CONTRAST = """
   };
   const poor = [];
   for (const node of document.querySelectorAll(
-    ".cb p, .cb td, .cb th, .cb dt, .cb dd, .cb li, .cb a, .cb code, .cb strong, .cb span"
+    ".cb :is(p, td, th, dt, dd, li, a, code, strong, span)"
   )) {
     if (!node.innerText || !node.innerText.trim()) continue;
     const a = light(parse(getComputedStyle(node).color));
     const b = light(ground(node));
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push([node.tagName, node.className, ratio.toFixed(2)].join(" "));
+    if (ratio < 4.5) poor.push(`${node.tagName} ${node.className} ${ratio}`);
   }
   return [...new Set(poor)];
 }

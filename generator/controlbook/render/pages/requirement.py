@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controlbook.model import ConfigRule
 from controlbook.render import sentences
 
-from . import lanes, write
+from . import index, lanes, write
 
 if TYPE_CHECKING:
     from controlbook.model import (
@@ -70,7 +70,8 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "drawing": lanes.draw(rows, period, view.report.findings.collected)
             if rows
             else "",
-            "runs": _runs(view, item),
+            "rows": index.rows(_runs(view, item)),
+            "all_runs": len(view.report.runs),
             "subject": subject_rows(
                 status.judgement, view.report.subjects[item.number]
             ),
@@ -111,7 +112,7 @@ def _other_sources(
     )
 
 
-def _runs(view: View, item: Requirement) -> tuple[tuple[Run, ...], int]:
+def _runs(view: View, item: Requirement) -> tuple[Run, ...]:
     """Choose the runs to list: first, last, those that saw a change, the newest."""
     runs = view.report.runs
     keys = view.instances(item)
@@ -123,7 +124,7 @@ def _runs(view: View, item: Requirement) -> tuple[tuple[Run, ...], int]:
         if len(wanted) >= RUNS_SHOWN:
             break
         wanted.setdefault(run.seq, run)
-    return tuple(wanted[seq] for seq in sorted(wanted)), len(runs)
+    return tuple(wanted[seq] for seq in sorted(wanted))
 
 
 def _queries(view: View) -> tuple[tuple[str, tuple[str, ...]], ...]:

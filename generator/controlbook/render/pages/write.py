@@ -195,6 +195,7 @@ def _environment() -> Environment:
         chip=chip,
         code=code,
         hash=short_digest,
+        ident=ident,
         heading=safe.heading,
         iso=iso,
         markdown=safe.markdown,
@@ -243,6 +244,11 @@ def short_digest(digest: str, length: int = 12) -> Markup:
     )
 
 
+def ident(name: str) -> Markup:
+    """Show an id on one line."""
+    return safe.assembled(f'<code class="cb-id">{safe.text(name)}</code>')
+
+
 def code(value: str) -> Markup:
     """Show a name in the fixed-width face, with places where it may break."""
     text = re.sub(r"([/_:.-]+)(?=\w)", r"\1<wbr>", str(safe.text(value)))
@@ -258,7 +264,7 @@ def time(moment: Instant) -> Markup:
 
 def stretch(interval: Interval) -> Markup:
     """Show an interval; each of its times stays on one line."""
-    text = words.stretch(interval.start, interval.end)
-    return Markup(" to ").join(
-        Markup("<time>{}</time>").format(part) for part in text.split(" to ")
-    )
+    start, end = words.stretch(interval.start, interval.end).split(" to ")
+    return Markup(
+        '<time>{}</time> <span class="cb-nowrap">to <time>{}</time></span>'
+    ).format(start, end)
