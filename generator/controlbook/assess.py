@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import coverage, history
+from . import coverage, history, observed
 from .digest import digest_of
 from .model import (
     ALL,
@@ -30,11 +30,15 @@ from .model import (
     InstanceResult,
     Library,
     ManualDocument,
+    ObservedResult,
+    PlaceObserved,
     RequirementFindings,
     RuleInstance,
     RuleResult,
     Run,
+    SecurityHubControl,
     Share,
+    Snapshot,
     Standing,
     State,
 )
@@ -201,6 +205,7 @@ def _control(
     deviations: list[Deviation] = []
     gaps: list[Gap] = []
     documents: list[str] = []
+    looks: list[ObservedResult] = []
     for evidence in control.evidence:
         match evidence:
             case ConfigRule():
@@ -212,6 +217,11 @@ def _control(
                 paper = library.manual.get(document)
                 documents.extend([document] if paper else [])
                 gaps.extend(_document_gaps(assessment, evidence, paper))
+            case Snapshot() | SecurityHubControl():
+                looked, found, missing = _looked(assessment, sight, ledger, evidence)
+                looks.append(looked)
+                deviations.extend(found)
+                gaps.extend(missing)
             case _:
                 gaps.extend(_stream_gaps(assessment, evidence, ledger))
     return ControlFindings(
@@ -220,6 +230,62 @@ def _control(
         documents=tuple(sorted(documents)),
         deviations=_unique_deviations(deviations),
         gaps=_unique_gaps(gaps),
+        observed=tuple(looks),
+    )
+
+
+def _looked(
+    assessment: Assessment,
+    sight: _Sight | None,
+    ledger: Ledger,
+    evidence: Snapshot | SecurityHubControl,
+) -> tuple[ObservedResult, list[Deviation], list[Gap]]:
+    """Judge evidence that shows instants: a hole is a gap, FAILED is a deviation."""
+    period = assessment.period
+    until = sight.horizon.end if sight else None
+    runs = ledger.observing(evidence.key)
+    result, holes = observed.observed(evidence, runs, assessment, until)
+    gaps = []
+    for hole in holes:
+        piece = hole.interval
+        gap = _gap(hole.reason, hole.account, hole.region, evidence.key, piece)
+        still = until is not None and until < period.end and piece.end >= until
+        gaps.append(replace(gap, end=None) if still else gap)
+    deviations = [
+        found
+        for place in result.places
+        for piece in observed.failures(place.observations)
+        if (found := _failed(evidence, place, piece, period))
+    ]
+    return result, deviations, gaps
+
+
+def _failed(
+    evidence: Snapshot | SecurityHubControl,
+    place: PlaceObserved,
+    piece: history.Piece,
+    period: Interval,
+) -> Deviation | None:
+    last = max(row.covers.end for row in place.observations)
+    within = piece.within(Interval(period.start, min(period.end, last)))
+    if within is None:
+        return None
+    resource = f"AWS::::Account/{place.account}"
+    return Deviation(
+        id=deviation_id(
+            evidence.key, (), place.account, place.region, resource, piece.start
+        ),
+        rule=evidence.key,
+        identifier=evidence.key,
+        parameters=(),
+        account=place.account,
+        region=place.region,
+        resource=resource,
+        start=piece.start,
+        end=piece.end,
+        within=within,
+        ended_by=piece.ended_by,
+        precision=piece.precision,
     )
 
 

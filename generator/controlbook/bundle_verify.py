@@ -738,7 +738,13 @@ def source(parsed: Table, row: Table) -> Table:
     if "cloudtrail" in row:
         query = row["cloudtrail"]
         return {"key": f"cloudtrail:{query['source']}:{query['event']}"}
-    return {"key": ":".join(next(iter(row.items())))}
+    kind = next(name for name in ("snapshot", "security-hub", "manual") if name in row)
+    found: Table = {"key": f"{kind}:{row[kind]}"}
+    if row.get("parameters"):
+        found["parameters"] = row["parameters"]
+    if int(row.get("days", "1")) > 1:
+        found["days"] = str(int(row["days"]))
+    return found
 
 
 def mapped(
@@ -805,6 +811,18 @@ def evidence_root(b: Bundle, scope: Table, evidence: Table) -> str:
                 rows.sort(key=lambda r: (moment(r[1]), r[0], *r[2:]))
                 record.append(digest_of(rows))
             leaves.append(canonical(record))
+    keys = {row["key"] for rows in evidence.values() for row in rows}
+    for _, runs in sorted(b.runs.items()):
+        for run in runs:
+            if window_of(run, "end") < start or window_of(run, "start") >= end:
+                continue
+            leaves += [
+                canonical([run[1]["stream"], run[1]["seq"], row])
+                for row in run[1].get("observations", [])
+                if row["evidence"] in keys
+                and row["account"] in accounts
+                and row["region"] in {*scope["regions"], "global"}
+            ]
     return merkle(leaves)
 
 

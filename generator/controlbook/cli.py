@@ -82,7 +82,13 @@ VERBS = (
             _argument(
                 "--stream",
                 default="config",
-                choices=("config", "reviews"),
+                choices=(
+                    "config",
+                    "reviews",
+                    "snapshot",
+                    "security-hub",
+                    "audit-manager",
+                ),
                 help="which evidence to collect (default: config)",
             ),
             _argument("--push", action="store_true", help="push the new commits"),

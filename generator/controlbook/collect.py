@@ -150,7 +150,9 @@ class Collector:
         started = self.clock()
         chain = read_chains(files).get(source.stream) or Chain(source.stream)
         past = Past(
-            runs=tuple(chain.runs), states=lambda: _states(self.vault, chain.runs[-1])
+            runs=tuple(chain.runs),
+            states=lambda: _states(self.vault, chain.runs[-1]),
+            records=lambda run: _records(self.vault, run),
         )
         windows = tuple(
             (window, scope_of(self.library, window, first=not past.runs))
@@ -267,6 +269,7 @@ def _run(
         notes=reading.notes,
         corrects=reading.corrects,
         organizations_sha256=reading.organizations_sha256,
+        observations=reading.observations,
     )
 
 
@@ -286,6 +289,14 @@ def _states(vault: Vault, run: Run) -> tuple[Standing, ...]:
     if run.rules:
         message = "the run names no state pack"
         raise LedgerError(message, manifest_path(run.stream, run.seq))
+    return ()
+
+
+def _records(vault: Vault, run: Run) -> tuple[bytes, ...]:
+    """Read a run's record pack and hold it against what the manifest says."""
+    for stored in run.objects:
+        if stored.role == "records":
+            return unpack(vault.get(stored.key, stored.version_id), stored)
     return ()
 
 

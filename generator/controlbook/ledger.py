@@ -34,6 +34,7 @@ from .manifest import (
     rules_root,
 )
 from .model import Ledger, Standing, State
+from .observations import observation_problems
 from .timeline import DAY, instant, iso
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class Chain:
         yield from _coverage_problems(run)
         yield from _sum_problems(run, previous)
         yield from self._transition_problems(run, previous)
+        yield from observation_problems(run)
 
     def _identity(self, run: Run, seq: int) -> Iterator[str]:
         if run.stream != self.stream:

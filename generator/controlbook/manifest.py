@@ -31,6 +31,7 @@ from .model import (
     StoredObject,
     Transition,
 )
+from .observations import observations_tree, read_observations
 from .timeline import SECOND, Interval, instant, iso
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def document(run: Run, previous: Run | None) -> dict[str, Json]:
         "pulls": [_pull(pull) for pull in run.pulls],
         "objects": [_object(stored) for stored in run.objects],
         "notes": list(run.notes),
+        **observations_tree(run),
     }
     if run.corrects:
         tree["corrects"] = run.corrects
@@ -418,6 +420,7 @@ def _run(tree: Tree, sha256: str, previous: Run | None) -> Run:
             for row in _rows(coverage, "scopes")
         ),
         organizations_sha256=_text(coverage, "organizations_sha256"),
+        **read_observations(tree),
     )
 
 

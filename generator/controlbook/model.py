@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 ALL = "all"
 """Stands for every account, Region or rule in an evidence gap."""
+GLOBAL = "global"
+"""Stands for the Region of a service that has none, such as IAM."""
+OBSERVED = "observed"
+"""State of an observation that holds an answer, and not the reason for lacking it."""
 
 
 # --- what people write -------------------------------------------------------
@@ -90,6 +94,10 @@ class Snapshot:
     """Evidence by a read-only API call, e.g. `iam:GetAccountAuthorizationDetails`."""
 
     call: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    """What the call is asked with, where it demands something."""
+    days: int = 1
+    """One snapshot is demanded in so many days."""
 
     @property
     def key(self) -> str:
@@ -102,6 +110,8 @@ class SecurityHubControl:
     """Evidence by a Security Hub control, e.g. `IAM.6`."""
 
     control: str
+    days: int = 1
+    """One look at its findings is demanded in so many days."""
 
     @property
     def key(self) -> str:
@@ -427,6 +437,41 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Observation:
+    """What a run saw for one piece of evidence that is no Config rule, in one place.
+
+    There is one for everything that was due: an answer, or the reason for its absence.
+    """
+
+    evidence: str
+    """The key that controls name it by: `snapshot:iam:GetAccountSummary`."""
+    account: str
+    region: str
+    """`global` for a service that has no Regions."""
+    covers: Interval
+    """The time that it speaks for, or that stays without evidence."""
+    at: Instant
+    """AWS's own time of the answer."""
+    state: str = OBSERVED
+    """observed, or the reason of the evidence gap that it leaves."""
+    result: str = ""
+    """The verdict or AWS's error code, e.g. PASSED, FAILED, NoSuchEntity."""
+    records: int = 0
+    records_root: str = ""
+    """Merkle root over its records in the run's record pack."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """How much of what there is, sorted by name."""
+    changes: tuple[tuple[str, int], ...] = ()
+    """What differs from the observation before: (added | changed | removed, number)."""
+    shown: tuple[str, ...] = ()
+    """The first of these changes by name; never a value."""
+    previous: str = ""
+    """Time of the observation that it is compared with; empty at the first."""
+    moves: tuple[tuple[Instant, str], ...] = ()
+    """(time, result): when the result changed since then, where AWS's history says."""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class StoredObject:
     """An immutable object of the vault and where it stands."""
 
@@ -543,6 +588,8 @@ class Run:
     """(assessment, digest of its accounts, Regions and period), sorted."""
     organizations_sha256: str = ""
     """Digest of the Organizations list that the run saw."""
+    observations: tuple[Observation, ...] = ()
+    """What a stream other than `config` saw, sorted."""
 
     @property
     def demo(self) -> bool:
@@ -563,6 +610,10 @@ class Ledger:
     def config(self) -> tuple[Run, ...]:
         """The runs of the `config` stream."""
         return self.runs.get("config", ())
+
+    def observing(self, evidence: str) -> tuple[Run, ...]:
+        """Give the runs of the stream that an evidence key belongs to."""
+        return self.runs.get(evidence.partition(":")[0], ())
 
     @property
     def pulls(self) -> tuple[Pull, ...]:
@@ -605,7 +656,7 @@ class Gap:
     """no-run | rule-absent | rule-failing | parameters-differ | insufficient-data |
     rule-vanished | state-unknown | recorder-stopped | not-recorded | source-outdated |
     source-failed | account-missing | delivery-behind | stream-not-collected |
-    document-missing | document-expired"""
+    document-missing | document-expired | not-asked | hub-no-data"""
     account: str
     region: str
     rule: str
@@ -685,6 +736,33 @@ class RuleResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceObserved:
+    """What one piece of evidence showed in one account × Region over the period."""
+
+    account: str
+    region: str
+    observations: tuple[Observation, ...]
+    """Those that speak for the period, answers and failures, by time."""
+    due: int
+    """Milliseconds for which evidence was due."""
+    held: int
+    """The part of `due` for which there is evidence."""
+
+    @property
+    def answers(self) -> tuple[Observation, ...]:
+        """The observations that hold an answer."""
+        return tuple(row for row in self.observations if row.state == OBSERVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedResult:
+    """Evidence that is no Config rule, over all places of the scope."""
+
+    evidence: EvidenceSource
+    places: tuple[PlaceObserved, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlFindings:
     """What the evidence says of one control in one assessment."""
 
@@ -694,6 +772,7 @@ class ControlFindings:
     """Ids of the manual evidence that it names and that is there."""
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
+    observed: tuple[ObservedResult, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from .coverage import demanded
 from .digest import canonical, digest_of, merkle_root
-from .model import ConfigRule, ManualDocument
+from .model import (
+    GLOBAL,
+    ConfigRule,
+    ManualDocument,
+    SecurityHubControl,
+    Snapshot,
+)
+from .observations import observation_row
 from .timeline import iso
 
 if TYPE_CHECKING:
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
         InstanceResult,
         Ledger,
         Library,
+        ObservedResult,
+        PlaceObserved,
         RuleInstance,
         SignOff,
         Transition,
@@ -176,7 +185,12 @@ def _source_document(evidence: EvidenceSource) -> Json:
             "identifier": evidence.identifier,
             "parameters": dict(evidence.parameters),
         }
-    return {"key": evidence.key}
+    document: dict[str, Json] = {"key": evidence.key}
+    if isinstance(evidence, Snapshot) and evidence.parameters:
+        document["parameters"] = dict(evidence.parameters)
+    if isinstance(evidence, Snapshot | SecurityHubControl) and evidence.days > 1:
+        document["days"] = str(evidence.days)
+    return document
 
 
 def scope_document(assessment: Assessment, number: str) -> Json:
@@ -211,7 +225,8 @@ def evidence_root(
 
     One leaf per (stream, seq, rule, account, region): the root of its records and the
     digest of its transitions, for every run whose window meets the period or ends at
-    its start, in the assessment's accounts and Regions.
+    its start, in the assessment's accounts and Regions. Then one leaf per observation
+    of the other evidence that they name, by stream and seq.
     """
     demands = [
         evidence
@@ -242,7 +257,23 @@ def evidence_root(
                 for evidence in demands
             )
         )
-    return merkle_root(leaves)
+    return merkle_root([*leaves, *_observed_leaves(ledger, assessment, controls)])
+
+
+def _observed_leaves(
+    ledger: Ledger, assessment: Assessment, controls: tuple[Control, ...]
+) -> Iterable[bytes]:
+    keys = {evidence.key for control in controls for evidence in control.evidence}
+    accounts = {number for _, number in assessment.accounts}
+    for _, runs in sorted(ledger.runs.items()):
+        for run in runs:
+            window, period = run.window, assessment.period
+            if window.end < period.start or window.start >= period.end:
+                continue
+            for row in run.observations:
+                placed = row.region in {*assessment.regions, GLOBAL}
+                if row.evidence in keys and row.account in accounts and placed:
+                    yield canonical([run.stream, run.seq, observation_row(row)])
 
 
 def _leaf(row: RuleInstance, moves: list[Transition]) -> list[Json]:
@@ -263,6 +294,7 @@ def findings_document(findings: Findings, controls: Iterable[str]) -> Json:
     """Write the findings of some controls as canonical JSON's values."""
     return [
         {
+            **_observed_document(own.observed),
             "control": own.control,
             "rules": [
                 {
@@ -277,6 +309,34 @@ def findings_document(findings: Findings, controls: Iterable[str]) -> Json:
         }
         for own in (findings.controls[name] for name in sorted(set(controls)))
     ]
+
+
+def _observed_document(results: tuple[ObservedResult, ...]) -> dict[str, Json]:
+    """Write what other streams showed; controls without such evidence say nothing."""
+    if not results:
+        return {}
+    return {
+        "observed": [
+            {
+                "evidence": result.evidence.key,
+                "places": [_place(place) for place in result.places],
+            }
+            for result in results
+        ]
+    }
+
+
+def _place(place: PlaceObserved) -> Json:
+    rows = [canonical(observation_row(row)) for row in place.observations]
+    return {
+        "account": place.account,
+        "region": place.region,
+        "answers": len(place.answers),
+        "observations": len(rows),
+        "root": merkle_root(rows),
+        "due-ms": place.due,
+        "held-ms": place.held,
+    }
 
 
 def _instance(row: InstanceResult) -> Json:

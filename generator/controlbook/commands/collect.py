@@ -19,10 +19,13 @@ from controlbook.clock import now
 from controlbook.collect import Collector
 from controlbook.digest import sha256
 from controlbook.forge.github import GitHub
+from controlbook.model import OBSERVED
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.sources.config import ConfigSource
+from controlbook.sources.looking import Looking
 from controlbook.sources.reviews import Reviews
+from controlbook.sources.snapshots import Snapshots
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from controlbook.collect import Collected
     from controlbook.model import Run
     from controlbook.sources import Source
+
+LOOKS = {"snapshot": Snapshots}
+"""Streams that look at something now and then."""
 
 
 def collect(options: argparse.Namespace) -> Outcome:
@@ -63,6 +69,8 @@ def _source(stream: str, programme: Programme) -> Source:
     settings = programme.library.settings
     if stream == "config":
         return ConfigSource(settings)
+    if stream in LOOKS:
+        return Looking(LOOKS[stream](), programme.library)
     forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
     return Reviews(forge, programme.repository.began(programme.commit))
 
@@ -106,11 +114,15 @@ def _outcome(stream: str, collected: Collected) -> Outcome:
 
 def _lines(run: Run) -> list[str]:
     what = (
-        f"{len(run.pulls)} merged pull requests"
-        if run.stream == "reviews"
-        else f"{sum(row.population for row in run.rules)} states under "
+        f"{sum(row.population for row in run.rules)} states under "
         f"{len(run.rules)} rules, {len(run.transitions)} changes"
     )
+    if run.stream == "reviews":
+        what = f"{len(run.pulls)} merged pull requests"
+    elif run.observations:
+        answers = [row for row in run.observations if row.state == OBSERVED]
+        changed = sum(number for row in answers for _, number in row.changes)
+        what = f"{len(answers)} of {len(run.observations)} answers, {changed} changes"
     window = f"{iso(run.window.start)} to {iso(run.window.end)}"
     return [
         f"{run.stream} {run.seq:06d} {run.kind} {window}: {what}",
@@ -132,6 +144,7 @@ def _data(run: Run) -> dict[str, object]:
         "complete": run.complete,
         "transitions": len(run.transitions),
         "pulls": len(run.pulls),
+        "observations": len(run.observations),
         "missing": [
             {"account": row.account, "region": row.region, "reason": row.reason}
             for row in run.missing

@@ -4,7 +4,8 @@
 Rules enforced here:
 - a control has one owner who exists, a statement, and at least one evidence source;
 - each source is of one kind, and none stands twice;
-- a Config rule is one that AWS manages, or says that it is the team's own (`custom`).
+- a Config rule is one that AWS manages, or says that it is the team's own (`custom`);
+- a snapshot is of a call that only reads, and no secrets.
 
 A manual document need not exist yet: until it does, it is an evidence gap.
 """
@@ -24,6 +25,7 @@ from controlbook.model import (
     Snapshot,
 )
 from controlbook.reading import did_you_mean
+from controlbook.readonly import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -37,6 +39,7 @@ CUSTOM = ("lambda", "guard")
 _CALL = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+\Z", re.ASCII)
 _HUB = re.compile(r"[A-Za-z0-9]+\.[0-9]+\Z", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com\Z", re.ASCII)
+_DAYS = re.compile(r"(?:[1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-6])\Z", re.ASCII)
 _RULE = re.compile(r"[A-Za-z0-9_-]{1,128}\Z", re.ASCII)
 
 
@@ -131,12 +134,31 @@ def _cloudtrail(row: Fields) -> EventQuery:
 
 def _snapshot(row: Fields) -> Snapshot:
     what = "an API call like iam:GetAccountAuthorizationDetails"
-    return Snapshot(call=row.matching("snapshot", _CALL, what))
+    call = row.matching("snapshot", _CALL, what)
+    refused = refusal(call) if call else ""
+    if refused:
+        advice = "name a call that only reads settings"
+        row.page.problem(row.value_line("snapshot"), f"{call}: {refused}", advice)
+    table = row.table("parameters", required=False)
+    parameters = {key: table.text(key) for key in table} if table else {}
+    return Snapshot(
+        call=call, parameters=tuple(sorted(parameters.items())), days=_days(row)
+    )
 
 
 def _security_hub(row: Fields) -> SecurityHubControl:
     what = "a Security Hub control like IAM.6"
-    return SecurityHubControl(control=row.matching("security-hub", _HUB, what))
+    return SecurityHubControl(
+        control=row.matching("security-hub", _HUB, what), days=_days(row)
+    )
+
+
+def _days(row: Fields) -> int:
+    """Read how often such evidence is demanded: once in so many days."""
+    if not row.has("days"):
+        return 1
+    text = row.matching("days", _DAYS, "a number of days from 1 to 366")
+    return int(text) if _DAYS.match(text) else 1
 
 
 def _manual(row: Fields) -> ManualDocument:

@@ -130,10 +130,12 @@ GAP_REASONS = {
     "recorder-stopped": "AWS Config's recorder was stopped",
     "not-recorded": "AWS Config did not record this resource type",
     "source-outdated": "the aggregator's data of this account was outdated",
-    "source-failed": "the aggregator could not read this account",
+    "source-failed": "this account could not be read",
     "account-missing": "the account is missing from the aggregator",
     "delivery-behind": "AWS Config's delivery was behind",
     "stream-not-collected": "this kind of evidence was not collected",
+    "not-asked": "the controls did not yet ask for it when others were asked",
+    "hub-no-data": "Security Hub has no finding to judge by",
     "document-missing": "no document covers this time",
     "document-expired": "the document had expired",
 }
@@ -346,6 +348,10 @@ def precision(text: str) -> str:
         if not every:
             return "seen at a periodic evaluation; began and ended some time before"
         return f"seen at a periodic evaluation: within {every} before"
+    if text == "look":
+        return "seen at a look; began at some time since the look before"
+    if text == "history":
+        return "told by Security Hub's own history of the finding"
     if text == "seed":
         return "in force when collection began; its start is earlier"
     return "recorded on change: when AWS Config evaluated it"

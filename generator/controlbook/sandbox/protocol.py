@@ -37,6 +37,7 @@ UNMODELLED = (
     "ThrottlingException",
     "UnknownOperationException",
     "ValidationException",
+    "ValidationError",
     "AccessDeniedException",
     "AccessDenied",
     "SerializationException",
@@ -128,6 +129,8 @@ class Service:
 def demand_modelled(model: OperationModel, error: ServiceError) -> None:
     """Turn an error that the operation's model does not name into a loud 500."""
     names = {shape.name for shape in model.error_shapes}
+    # A model may give its exception another code: NoSuchEntity.
+    names |= {s.metadata.get("error", {}).get("code") for s in model.error_shapes}
     if error.code not in names and error.code not in UNMODELLED:
         message = f"{model.name} has no error {error.code} in its model"
         raise ServiceError(

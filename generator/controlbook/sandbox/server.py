@@ -23,15 +23,16 @@ from urllib.parse import parse_qs, urlsplit
 from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import Instant, instant, iso
 
-from . import config, organizations
+from . import config, iam, organizations
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
 from .example import example
 from .paging import Pager
 from .protocol import Caller, Service, ServiceError, error_document
+from .query_xml import error_xml, namespace, query
 from .recording import Recording
 from .s3 import S3, Request
-from .sts import Sts, access_key, account_of, error_xml
+from .sts import Sts, access_key, account_of
 from .tiny import tiny
 from .trouble import Trouble
 
@@ -86,7 +87,7 @@ class Sandbox:
         """`service:operation` of every AWS call, in order."""
         recording = Recording(world)
         pager = Pager(trouble)
-        self._sts = Sts(world, trouble)
+        self._query = {"sts": Sts(world, trouble), "iam": iam.service(world, trouble)}
         self._services: dict[str, Service] = {
             "config": config.service(recording, trouble, pager),
             "organizations": organizations.service(world, pager),
@@ -185,23 +186,36 @@ class Sandbox:
         if name == "s3":
             self.calls.append(f"s3:{request.method} {request.path}")
             return self._s3.answer(request, now)
-        if name == "sts":
-            self.calls.append("sts")
-            try:
-                return 200, XML, self._sts.query(caller, request.body)
-            except ServiceError as error:
-                return error.status, XML, error_xml(error)
+        if name in self._query:
+            return self._answer_query(request, caller, name)
         return self._answer_json(request, caller, name)
+
+    def _answer_query(self, request: Request, caller: Caller, name: str) -> Reply:
+        service = self._query[name]
+        operation = parse_qs(request.body.decode()).get("Action", [""])[0]
+        self.calls.append(name if name == "sts" else f"{name}:{operation}")
+        try:
+            if name != "sts":
+                self._hurt(f"{name}:{operation}")
+            return 200, XML, query(service, caller, request.body)
+        except ServiceError as error:
+            return error.status, XML, error_xml(error, namespace(name))
 
     def _answer_json(self, request: Request, caller: Caller, name: str) -> Reply:
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         self.calls.append(f"{name}:{operation}")
         service = self._services.get(name) or Service(name, {})
         try:
-            self._throttle()
+            self._hurt(f"{name}:{operation}")
             return 200, AMZ_JSON, service.json(caller, operation, request.body)
         except ServiceError as error:
             return error.status, AMZ_JSON, error_document(error)
+
+    def _hurt(self, call: str) -> None:
+        self._throttle()
+        if call in self.trouble.refused_calls:
+            message = f"not authorized to perform {call}"
+            raise ServiceError(code="AccessDenied", message=message, status=403)
 
     def _throttle(self) -> None:
         every = self.trouble.throttle_every

@@ -10,22 +10,17 @@ Rules enforced here:
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
-from controlbook.timeline import HOUR, Instant, from_datetime, iso, to_datetime
+from controlbook.timeline import HOUR, Instant, to_datetime
 
 from .protocol import Service, ServiceError
 
 if TYPE_CHECKING:
-    from .protocol import AnyShape, Caller, Params
+    from .protocol import Caller, Params
     from .trouble import Trouble
     from .world import World
 
-NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 ROLE = "controlbook-collector"
 
 _KEY = re.compile(r"SANDBOX(\d{12})\Z")
@@ -52,19 +47,6 @@ class Sts(Service):
         self._trouble = trouble
         handlers = {"GetCallerIdentity": _identity, "AssumeRole": self._assume}
         super().__init__("sts", handlers)
-
-    def query(self, caller: Caller, body: bytes) -> bytes:
-        """Answer a query-protocol call with the reply's XML."""
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        operation = form.pop("Action", "")
-        form.pop("Version", None)
-        model, reply = self.call(caller, operation, lambda shape: _read(shape, form))
-        inner = _xml(f"{model.name}Result", reply)
-        request = "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata>"
-        return (
-            f'<{operation}Response xmlns="{NAMESPACE}">{inner}{request}'
-            f"</{operation}Response>"
-        ).encode()
 
     def _assume(self, caller: Caller, params: Params) -> Params:
         match = _ROLE.match(params["RoleArn"])
@@ -101,33 +83,3 @@ def _identity(caller: Caller, _params: Params) -> Params:
         "Account": caller.account,
         "Arn": f"arn:aws:sts::{caller.account}:{role}",
     }
-
-
-def _read(shape: AnyShape, form: dict[str, str]) -> Params:
-    """Read the flat members of a form; lists and structures stay as sent: unknown."""
-    params: Params = {}
-    for name, value in form.items():
-        member = shape.members.get(name)
-        number = member is not None and member.type_name == "integer"
-        params[name] = int(value) if number and value.isdigit() else value
-    return params
-
-
-def _xml(name: str, value: object) -> str:
-    if isinstance(value, dict):
-        inner = "".join(_xml(key, each) for key, each in value.items())
-    elif isinstance(value, datetime):
-        inner = iso(from_datetime(value))
-    else:
-        inner = escape(str(value))
-    return f"<{name}>{inner}</{name}>"
-
-
-def error_xml(error: ServiceError) -> bytes:
-    """Write an error as the query protocol does."""
-    side = "Receiver" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Sender"
-    return (
-        f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>{side}</Type>'
-        f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
-        "<RequestId>sandbox</RequestId></ErrorResponse>"
-    ).encode()

@@ -84,3 +84,7 @@ class Trouble:
     """Added to the Date header of every reply, in milliseconds."""
     denied_accounts: tuple[str, ...] = ()
     """AssumeRole into these accounts is refused."""
+    report_turns: int = 0
+    """How often a credential report is not ready when it is asked for."""
+    refused_calls: tuple[str, ...] = ()
+    """`service:Operation` that answers AccessDenied, in every account."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from controlbook.model import (
         Assessment,
         Missing,
+        Observation,
         Pull,
         RuleInstance,
         Run,
@@ -51,6 +52,8 @@ class Past:
     runs: tuple[Run, ...]
     states: Callable[[], tuple[Standing, ...]]
     """Reads the last run's state pack."""
+    records: Callable[[Run], tuple[bytes, ...]] = lambda _run: ()
+    """Reads the record pack of an earlier run."""
 
     @property
     def last(self) -> Run | None:
@@ -106,6 +109,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     corrects: int = 0
     organizations_sha256: str = ""
+    observations: tuple[Observation, ...] = ()
 
 
 class Source(Protocol):

@@ -49,8 +49,8 @@ T = TypeVar("T")
 ADVICE = "set AWS credentials and AWS_DEFAULT_REGION"
 RESTARTS = 3
 """How often a listing whose token expired is begun again."""
-KEPT = ("config", "organizations", "sts")
-"""Services whose answers are kept as pages; S3 objects are packs of their own."""
+NOT_KEPT = ("s3",)
+"""Services whose answers are not kept as pages: S3 objects are packs of their own."""
 
 _EXPIRED = {"InvalidNextTokenException", "InvalidNextToken", "ExpiredNextToken"}
 _SETTINGS = Config(
@@ -97,13 +97,29 @@ class Connections:
                 )
             except BotoCoreError as error:
                 raise SourceError(str(error), service, ADVICE) from error
-            if service in KEPT:
+            if service not in NOT_KEPT:
                 client.meta.events.register("before-parse", self._keep)
             self._clients[key] = client
         return self._clients[key]
 
-    def _keep(self, response_dict: Mapping[str, Any], **_: object) -> None:
-        self.body = response_dict["body"]
+    def paging(self, service: str, operation: str) -> Mapping[str, Any] | None:
+        """Tell how botocore pages a listing; None where it has no paginator for it."""
+        try:
+            model = self._own.get_paginator_model(service)
+            found: Mapping[str, Any] = model.get_paginator(operation)
+        except (BotoCoreError, ValueError):
+            return None
+        return found
+
+    def _keep(
+        self,
+        response_dict: Mapping[str, Any],
+        operation_model: Any,  # noqa: ANN401 - botocore's
+        **_: object,
+    ) -> None:
+        # The answer of AssumeRole is a key, asked for on the way to another answer.
+        secret = operation_model.name == "AssumeRole"
+        self.body = b"" if secret else response_dict["body"]
 
     def _session(self, account: str) -> Session:
         if account not in self._sessions:
@@ -139,6 +155,9 @@ class Conversation:
         self.pages = 0
         self.throttles = 0
         self.aws_date: Instant | None = None
+        """AWS's time of the first answer."""
+        self.answered: Instant | None = None
+        """AWS's time of the last one."""
         self.kept: list[bytes] = []
         """Every page as one line of JSON, AWS's text in it unchanged."""
         self._queries: set[tuple[str, str]] = set()
@@ -163,13 +182,15 @@ class Conversation:
             answer: Answer = getattr(client, method)(**parameters)
         except ClientError as error:
             self._count(error.response)
+            if service not in NOT_KEPT:
+                self._keep(service, operation, place, parameters)
             raise _refused(service, operation, place, error) from error
         except BotoCoreError as error:
             unset = isinstance(error, (NoCredentialsError, NoRegionError))
             name = f"{service}:{operation}"
             raise SourceError(str(error), name, ADVICE if unset else "") from error
         self._count(answer)
-        if service in KEPT:
+        if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)
         return answer
 
@@ -232,8 +253,9 @@ class Conversation:
         self.pages += 1
         self.throttles += meta.get("RetryAttempts", 0)
         date = meta.get("HTTPHeaders", {}).get("date")
-        if date and self.aws_date is None:
-            self.aws_date = from_datetime(parsedate_to_datetime(date))
+        if date:
+            self.answered = from_datetime(parsedate_to_datetime(date))
+            self.aws_date = self.aws_date or self.answered
 
     def _keep(
         self,
