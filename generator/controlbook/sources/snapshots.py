@@ -135,10 +135,9 @@ def pages(
         if paging is None:
             return list(_followed(ask, shape, given, name))
         guarded = _Guarded(ask, paging, name)
-        # The stubs take the method for a name; botocore calls it.
-        listing: Any = Paginator(
-            guarded, dict(paging), model.operation_model(operation)
-        )  # type: ignore[arg-type, var-annotated]
+        method: Any = guarded  # the stubs take it for a name; botocore calls it
+        listing: Paginator[Any]
+        listing = Paginator(method, dict(paging), model.operation_model(operation))
         return list(listing.paginate(**given))
 
     try:
@@ -211,7 +210,7 @@ def _typed(shape: Any, name: str, value: object) -> object:  # noqa: ANN401 - bo
     return value
 
 
-# --- what an answer holds --------------------------------------------------------------
+# --- what an answer holds ----------------------------------------------------------
 
 
 def seen(answers: Iterable[Answer]) -> Seen:
@@ -292,7 +291,7 @@ def _plain(value: object) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-# --- calls that take more than one -----------------------------------------------------
+# --- calls that take more than one -------------------------------------------------
 
 
 def _credential_report(
