@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one package that talks to Git, by its plumbing."""
 
+from .history import Change, Landed, ran_backwards
 from .paths import CODEOWNERS, CONTENT
 from .process import Author, GitFailedError, PushRejectedError, identity
 from .repository import Repository
@@ -9,8 +10,11 @@ __all__ = [
     "CODEOWNERS",
     "CONTENT",
     "Author",
+    "Change",
     "GitFailedError",
+    "Landed",
     "PushRejectedError",
     "Repository",
     "identity",
+    "ran_backwards",
 ]
