@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .errors import Problem
-from .library import CODEOWNERS, GOVERNED, governed
+from .library import CODEOWNERS, governed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +29,18 @@ IGNORED_FROM = 3 * 1024 * 1024
 TOO_LARGE = 100_000
 """Where we stop trusting that everybody reads it."""
 
+_TO_COME = (
+    CODEOWNERS,
+    ".github/workflows/new.yml",
+    "annotations/new.md",
+    "controls/new.yml",
+    "evidence/manual/new.yml",
+    "evidence/new/000001.json",
+    "frameworks/new.yml",
+    "pyproject.toml",
+    "signoffs/new/assessment.yml",
+    "signoffs/people.yml",
+)
 _ELSEWHERE = ("CODEOWNERS", "docs/CODEOWNERS")
 _TOKEN = re.compile(r"(?:\\.|[^\s\\])+")
 _OWNER = re.compile(
@@ -63,6 +75,29 @@ def deciding_line(text: bytes, path: str) -> Line | None:
         if pattern.match(path):
             return line
     return None
+
+
+def owner_changes(
+    before: bytes, after: bytes, paths: Iterable[str]
+) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
+    """List the governed paths, present or to come, whose effective owners changed.
+
+    Gives (path, owners before, owners after): a later, broader line that overrides a
+    protecting one changes owners that no edited line names (T50).
+    """
+    return tuple(
+        (path, old, new)
+        for path in governed_paths(paths)
+        if (old := owners(before, path)) != (new := owners(after, path))
+    )
+
+
+def governed_paths(files: Iterable[str]) -> tuple[str, ...]:
+    """Name the paths that need an owner: those there, and one to come in each folder.
+
+    A file to come is called `new`.
+    """
+    return tuple(sorted({*_TO_COME, *filter(governed, files)}))
 
 
 @lru_cache(maxsize=256)
@@ -197,9 +232,7 @@ def _is_twin(path: str) -> bool:
 
 def _unowned(text: bytes, files: Iterable[str]) -> Iterator[Problem]:
     """Report governed paths, present or to come, that nobody owns."""
-    probes = [f"{prefix}new.yml" for prefix in GOVERNED if prefix.endswith("/")]
-    probes += [".github/workflows/new.yml", CODEOWNERS]
-    for path in sorted({*probes, *filter(governed, files)}):
+    for path in governed_paths(files):
         line = deciding_line(text, path)
         if line is None or not line.owners:
             message = f"nobody owns {path}: a change to it passes without review"
