@@ -93,6 +93,13 @@ VERBS = (
         "check",
         "check every human file, all problems at once",
         "controlbook check --json",
+        (
+            _argument(
+                "--owners",
+                action="store_true",
+                help="say who could approve each governed path",
+            ),
+        ),
     ),
     Verb(
         "status",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one package that talks to Git, by its plumbing."""
 
-from .history import Change, Landed, ran_backwards
+from .history import Change, Landed, ran_backwards, signed_with_owners
 from .paths import CODEOWNERS, CONTENT
 from .process import Author, GitFailedError, PushRejectedError, identity
 from .repository import Repository
@@ -17,4 +17,5 @@ __all__ = [
     "Repository",
     "identity",
     "ran_backwards",
+    "signed_with_owners",
 ]

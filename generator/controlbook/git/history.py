@@ -29,6 +29,8 @@ _COLLECTED = re.compile(
     re.ASCII,
 )
 
+_RECORD = re.compile(r"signoffs/[^/]+/(?:controls|requirements)/[^/]+\.yml\Z")
+
 
 class Change(NamedTuple):
     """One path that a commit changed against its first parent."""
@@ -136,6 +138,22 @@ def unreviewed_commits(
             for change in commit.changes
         )
     )
+
+
+def signed_with_owners(
+    commits: Sequence[Landed],
+) -> tuple[tuple[Landed, tuple[str, ...]], ...]:
+    """Find commits that changed CODEOWNERS together with sign-offs (T48).
+
+    Gives (commit, its attestations and sign-offs).
+    """
+    found = []
+    for commit in commits:
+        paths = [change.path for change in commit.changes]
+        records = tuple(path for path in paths if _RECORD.match(path))
+        if CODEOWNERS in paths and records:
+            found.append((commit, records))
+    return tuple(found)
 
 
 def ran_backwards(commits: Sequence[Landed]) -> tuple[tuple[Landed, Landed], ...]:
