@@ -3,7 +3,7 @@
 
 from .history import Change, Landed, ran_backwards, signed_with_owners
 from .paths import CODEOWNERS, CONTENT
-from .process import Author, GitFailedError, PushRejectedError, identity
+from .process import Author, GitFailedError, PushRejectedError, git_version, identity
 from .repository import Repository
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Landed",
     "PushRejectedError",
     "Repository",
+    "git_version",
     "identity",
     "ran_backwards",
     "signed_with_owners",

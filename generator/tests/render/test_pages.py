@@ -178,6 +178,18 @@ def test_internal_annotations_are_left_out_and_counted() -> None:
     assert "UNANNOTATED" in text
 
 
+def test_a_very_long_annotation_ends_with_its_place() -> None:
+    base = small.report()
+    notes = tuple(
+        replace(note, body="An honest line of words.\n" * 40_000)
+        for note in base.library.annotations
+    )
+    report = replace(base, library=replace(base.library, annotations=notes))
+    text = pages(Book(reports=(report,)))["PCI-2028-FEB/3.4/index.md"]
+    assert "of 1,000,000 characters; the whole text stands in annotations/" in text
+    assert len(text) < 1_000_000
+
+
 def test_queue_names_the_command() -> None:
     text = PAGES["queue/m-lindqvist/index.md"]
     assert "controlbook signoff PCI-2028-FEB 3.10 --as m-lindqvist" in text

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from controlbook.render.report import Report
     from controlbook.timeline import Instant, Interval
 
+LONGEST = 20_000
+"""Characters of a person's text that a page shows."""
+
 HOME = "index.md"
 GLOSSARY = "glossary/index.md"
 VERIFY = "verify/index.md"
@@ -198,7 +201,7 @@ def _environment() -> Environment:
         ident=ident,
         heading=safe.heading,
         iso=iso,
-        markdown=safe.markdown,
+        told=told,
         stretch=stretch,
         time=time,
     )
@@ -221,6 +224,22 @@ _PLACES = {
 
 def _shown(value: object) -> object:
     return value if isinstance(value, Markup) else safe.text(value)
+
+
+def told(text: str, path: str) -> Markup:
+    """Show people's Markdown; what is longer than a few pages ends with its place."""
+    shown = text
+    if len(text) > LONGEST:
+        shown = text[:LONGEST].rpartition("\n")[0] or text[:LONGEST]
+    rest = (
+        Markup(
+            "<p><strong>Showing {} of {} characters; the whole text stands in "
+            "{}.</strong></p>"
+        ).format(f"{len(shown):,}", f"{len(text):,}", safe.text(path))
+        if len(shown) < len(text)
+        else Markup("")
+    )
+    return safe.markdown(shown) + rest
 
 
 def chip(label: words.Label, extra: str = "") -> Markup:
