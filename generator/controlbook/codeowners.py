@@ -224,7 +224,7 @@ def lint(library: Library, files: Mapping[str, bytes]) -> tuple[Problem, ...]:
     found += [
         _problem(1, f"a second file stands at {path}", "keep the one in .github/")
         for path in files
-        if path in _ELSEWHERE or (path != CODEOWNERS and _is_twin(path))
+        if path in _ELSEWHERE or _is_twin(path)
     ]
     found += _unowned(text, files)
     found += _wrong_case(text, files)
@@ -239,7 +239,7 @@ def _problem(line: int, message: str, advice: str) -> Problem:
 
 
 def _is_twin(path: str) -> bool:
-    return path.casefold() == CODEOWNERS.casefold()
+    return path != CODEOWNERS and path.casefold() == CODEOWNERS.casefold()
 
 
 def _unowned(text: bytes, files: Iterable[str]) -> Iterator[Problem]:
