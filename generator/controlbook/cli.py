@@ -93,6 +93,13 @@ VERBS = (
         "check",
         "check every human file, all problems at once",
         "controlbook check --json",
+        (
+            _argument(
+                "--owners",
+                action="store_true",
+                help="say who could approve each governed path",
+            ),
+        ),
     ),
     Verb(
         "status",
@@ -100,6 +107,20 @@ VERBS = (
         "show where each requirement stands, and who is waited for",
         "controlbook status PCI-2028-Q1",
         (_argument("assessment", nargs="?", metavar="ASSESSMENT"),),
+    ),
+    Verb(
+        "impact",
+        "impact",
+        "say what a pull request does to the requirements, and who must approve it",
+        "controlbook impact origin/main",
+        (
+            _argument(
+                "base",
+                nargs="?",
+                metavar="BASE",
+                help="a commit (default: what was merged into, or where main was left)",
+            ),
+        ),
     ),
     Verb(
         "annotate",
@@ -261,7 +282,7 @@ SHARED = (
     _argument("--json", action="store_true", help="print the result as JSON"),
     _argument("-q", "--quiet", action="store_true", help="no talk on stderr"),
     _argument(
-        "-v", "--verbose", action="store_true", help="tracebacks of our own errors"
+        "-v", "--verbose", action="store_true", help="more: differences, tracebacks"
     ),
 )
 """What every verb takes."""

@@ -43,6 +43,7 @@ from .provenance import (
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
+from .retrace import Present, retrace
 from .seals import (
     PACK,
     checkpoint_faults,
@@ -226,6 +227,16 @@ class _Pass:
             ),
             commit=provenance.commit,
             release=manifest.release,
+            trail=retrace(
+                provenance.repository,
+                Present(
+                    commit=provenance.commit.id,
+                    library=library,
+                    ledger=ledger,
+                    opening=opening,
+                    assessment=assessment,
+                ),
+            ),
         )
         self.step(
             "findings",

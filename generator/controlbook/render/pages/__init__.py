@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from controlbook.errors import ControlbookError
 from controlbook.render import safe
 
-from . import assessment, controls, people, reading, requirement, write
+from . import assessment, controls, governance, people, reading, requirement, write
 from .view import View
 from .write import Page
 
@@ -52,6 +52,7 @@ def _made(book: Book, views: tuple[View, ...]) -> Iterator[Page]:
         yield assessment.register(view)
         yield assessment.evidence(view)
         yield assessment.state(view)
+        yield governance.page(view)
     yield from controls.pages(views)
     yield from people.pages(views)
     yield reading.verify(book, views)
@@ -77,6 +78,7 @@ def navigation(book: Book, own: tuple[Page, ...] = ()) -> list[object]:
                     write.part(view.id, "register"),
                     write.part(view.id, "evidence"),
                     write.part(view.id, "state"),
+                    write.part(view.id, "governance"),
                 ]
             }
         )

@@ -136,6 +136,7 @@ _WIDE = {
     "register",
     "evidence",
     "state",
+    "governance",
     "controls",
     "queues",
     "queue",
