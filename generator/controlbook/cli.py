@@ -102,6 +102,24 @@ VERBS = (
         (_argument("assessment", nargs="?", metavar="ASSESSMENT"),),
     ),
     Verb(
+        "coverage",
+        "coverage",
+        "count how far each framework is mapped, reviewed and assessed",
+        "controlbook coverage pci-dss-3.2.1",
+        (
+            _argument(
+                "framework", nargs="?", metavar="FRAMEWORK", help="e.g. pci-dss-3.2.1"
+            ),
+            _argument(
+                "--facts",
+                type=Path,
+                metavar="DIR",
+                help="mapping_*.csv and controls_*.csv to compare with "
+                "(default: the reference in the package)",
+            ),
+        ),
+    ),
+    Verb(
         "annotate",
         "annotate",
         "explain a deviation or an evidence gap",
