@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check this bundle with Python 3.9 or later, and nothing else: `python3 verify.py`.
 
-It is one file of the standard library, to be read before it is run. It was written apart
-from `controlbook verify`, so that the two can be compared. In order, it checks
+It is one file of the standard library, to be read before it is run. It was written
+apart from `controlbook verify`, so that the two can be compared. In order, it checks
  1. paths     plain names, no links, no two that differ only in case
  2. files     SHA256SUMS against the files: nothing swapped, extra or absent
  3. form      every JSON document is canonical (RFC 8785: strings, whole numbers)
@@ -27,12 +27,19 @@ import re
 import stat
 import sys
 import unicodedata
+from typing import TYPE_CHECKING, Any, Dict, Tuple
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Table = Dict[str, Any]
+Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by their key
+
+FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
-CHECKPOINT = re.compile(r"ledger/checkpoints/[0-9]+\.json(\.sig|\.tsr)?\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
     r"object ([0-9a-f]{40,64})\ntype commit\ntag ([^\n]+)\ntagger [^\n]+\n\n"
@@ -43,10 +50,9 @@ TAG = re.compile(
     re.DOTALL,
 )
 NOT_CHECKED = (
-    "the figures themselves, derived again from ledger and sources (controlbook verify)",
+    "the figures, derived again from ledger and sources (controlbook verify)",
     "that sources.json says what the YAML in sources/ says (controlbook verify)",
-    "that release.tag is the tag in repo.bundle, and who changed what (controlbook"
-    " verify, or git clone repo.bundle)",
+    "who changed what, and reviewed it (controlbook verify, or git clone repo.bundle)",
     "the packs in the vault (controlbook verify --raw), signatures, time, GitHub",
     "that AWS Config's verdicts are true, and nothing was left out when collected",
 )
@@ -56,21 +62,23 @@ class Wrong(Exception):
     """What a check found, to be reported as a change."""
 
 
-# --- digests ---------------------------------------------------------------------------
+# --- digests ---
 
 
-def sha256(data):
+def sha256(data: bytes) -> str:
+    """Give the SHA-256 of bytes in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
-def canonical(value):
-    """Canonical JSON: sorted keys, no white space, no floats, nulls or booleans."""
+def canonical(value: Any) -> bytes:
+    """Write canonical JSON: sorted, no white space, floats, nulls or booleans."""
     look_at(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
 
 
-def look_at(value):
+def look_at(value: Any) -> None:
+    """Refuse what has no canonical form."""
     if isinstance(value, str):
         if not unicodedata.is_normalized("NFC", value):
             raise Wrong("text is not in Unicode normal form C")
@@ -83,15 +91,15 @@ def look_at(value):
                 raise Wrong("a key is not ASCII")
             look_at(item)
     elif isinstance(value, bool) or not isinstance(value, int):
-        raise Wrong("%r has no canonical form" % (value,))
+        raise Wrong(f"{value!r} has no canonical form")
     elif abs(value) >= 2**53:
         raise Wrong("a number is too large")
 
 
-def parse(data):
+def parse(data: bytes) -> Any:
     """Read canonical JSON; whatever is spelt differently is refused."""
 
-    def unique(pairs):
+    def unique(pairs: list[tuple[str, Any]]) -> Table:
         if len({key for key, _ in pairs}) < len(pairs):
             raise Wrong("a key stands twice")
         return dict(pairs)
@@ -100,72 +108,81 @@ def parse(data):
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
         again = canonical(value)
     except (ValueError, RecursionError) as error:
-        raise Wrong("not JSON: %s" % error) from error
+        raise Wrong(f"not JSON: {error}") from error
     if again != data:
         raise Wrong("JSON, but not in canonical form")
     return value
 
 
-def digest_of(value):
+def digest_of(value: Any) -> str:
+    """Give the SHA-256 of a value's canonical JSON."""
     return sha256(canonical(value))
 
 
-def leaf(record):
+def leaf(record: bytes) -> bytes:
+    """Hash one record as a Merkle leaf."""
     return hashlib.sha256(b"\x00" + record).digest()
 
 
-def root_of(leaves):
-    """The Merkle root of RFC 9162 over leaf hashes, split at a power of two."""
+def root_of(leaves: list[bytes]) -> bytes:
+    """Give the Merkle root of RFC 9162 over leaf hashes: split at a power of two."""
     if not leaves:
-        return hashlib.sha256(b"")
+        return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
         return leaves[0]
     half = 1
     while half * 2 < len(leaves):
         half *= 2
-    pair = b"\x01" + as_bytes(root_of(leaves[:half])) + as_bytes(root_of(leaves[half:]))
-    return hashlib.sha256(pair)
+    pair = root_of(leaves[:half]) + root_of(leaves[half:])
+    return hashlib.sha256(b"\x01" + pair).digest()
 
 
-def as_bytes(node):
-    return node if isinstance(node, bytes) else node.digest()
+def merkle(records: Iterable[bytes]) -> str:
+    """Give the Merkle root over records, in hex."""
+    return root_of([leaf(record) for record in records]).hex()
 
 
-def merkle(records):
-    return as_bytes(root_of([leaf(record) for record in records])).hex()
+def moment(text: str) -> str:
+    """Give a UTC time as text that sorts: 03:12:00Z and 03:12:00.500Z in this order."""
+    bare = text.replace("+00:00", "Z").rstrip("Z")
+    return bare if "." in bare else bare + ".000"
 
 
-# --- the bundle ------------------------------------------------------------------------
+# --- the bundle ---
 
 
 class Bundle:
     """The unpacked folder, and what was found wrong with it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
+        """Start with nothing read."""
         self.folder = folder
-        self.files = {}
-        self.faults = []
+        self.files: dict[str, bytes] = {}
+        self.faults: list[tuple[int, str, str]] = []
         self.step = ""
-        self.json = {}
-        self.runs = {}
-        self.whole = True
-        self.tag = None
+        self.json: Table = {}
+        self.runs: dict[str, list[Run]] = {}
+        self.whole = True  # the ledger reaches every head that the tag names
+        self.tag: Table | None = None
 
-    def wrong(self, text, code=CHANGED):
+    def wrong(self, text: str, code: int = CHANGED) -> None:
+        """Note a fault of the present step, once."""
         if (code, self.step, text) not in self.faults:
             self.faults.append((code, self.step, text))
 
-    def lacking(self, text):
+    def lacking(self, text: str) -> None:
+        """Note that something needed is not here."""
         self.wrong(text, LACKING)
 
-    def document(self, path):
-        """A JSON document as a table; an empty one where it is absent or malformed."""
+    def document(self, path: str) -> Table:
+        """Give a JSON document as a table; an empty one where it cannot be read."""
         found = self.json.get(path)
         return found if isinstance(found, dict) else {}
 
 
-def paths(b):
-    folded = {}
+def paths(b: Bundle) -> None:
+    """Read every file; refuse links, odd names and twins."""
+    folded: dict[str, str] = {}
     for folder, folders, names in os.walk(b.folder):
         for name in sorted(folders + names):
             whole = os.path.join(folder, name)
@@ -175,41 +192,42 @@ def paths(b):
                 with open(whole, "rb") as file:
                     b.files[path] = file.read()
             elif not stat.S_ISDIR(mode):
-                b.wrong("%a: is a link or no file" % path)
+                b.wrong(f"{path!a}: is a link or no file")
             if not path.isascii() or not path.isprintable():
-                b.wrong("%a: is no plain path" % path)
+                b.wrong(f"{path!a}: is no plain path")
             if folded.setdefault(path.lower(), path) != path:
-                b.wrong(
-                    "%s: differs from %s only in case" % (path, folded[path.lower()])
-                )
+                b.wrong(f"{path}: differs from {folded[path.lower()]} only in case")
     if not b.files:
         b.lacking("the bundle is empty: there is nothing to verify")
 
 
-def files(b):
+def files(b: Bundle) -> None:
+    """Compare the files with SHA256SUMS."""
     if "SHA256SUMS" not in b.files:
-        return b.wrong("SHA256SUMS is absent")
+        b.wrong("SHA256SUMS is absent")
+        return
     listed = {}
     for line in b.files["SHA256SUMS"].decode("utf-8", "replace").splitlines():
         digest, _, path = line.partition("  ")
         if not HEX.match(digest) or not path or path in listed:
             b.wrong(
-                "SHA256SUMS: %a is no line of digest and path, or its second" % line
+                f"SHA256SUMS: {line!a} is no line of digest and path, or its second"
             )
         listed[path] = digest
     for path in sorted(set(listed) - set(b.files)):
         if path != "manifest.json" and not MANIFEST.match(path):
-            b.wrong("%s: is listed, but absent" % path)
+            b.wrong(f"{path}: is listed, but absent")
     for path, data in sorted(b.files.items()):
         if path == "SHA256SUMS":
             continue
         if path not in listed:
-            b.wrong("%s: is an extra file: SHA256SUMS lacks it" % path)
+            b.wrong(f"{path}: is an extra file: SHA256SUMS lacks it")
         elif listed[path] != sha256(data):
-            b.wrong("%s: differs from its digest in SHA256SUMS" % path)
+            b.wrong(f"{path}: differs from its digest in SHA256SUMS")
 
 
-def form(b):
+def form(b: Bundle) -> None:
+    """Read every JSON document, and the tag."""
     for path, data in sorted(b.files.items()):
         top = path.split("/")[0]
         if not path.endswith(".json") or top in {"site", "sources"}:
@@ -217,50 +235,70 @@ def form(b):
         try:
             b.json[path] = parse(data)
         except Wrong as error:
-            b.wrong("%s: %s" % (path, error))
+            b.wrong(f"{path}: {error}")
+    for path, due in (("manifest.json", RELEASE), ("facts.json", FACTS)):
+        if path in b.json and b.document(path).get("type") != due:
+            b.wrong(f"{path}: is not of type {due}")
     if "manifest.json" not in b.files:
         b.lacking("manifest.json is absent: no release manifest to hold files against")
     if "release.tag" not in b.files:
-        return b.wrong("release.tag is absent: nothing vouches for the roots")
+        b.wrong("release.tag is absent: nothing vouches for the roots")
+        return
     found = TAG.match(b.files["release.tag"].decode("utf-8", "replace"))
     if not found or found[2] != found[3]:
-        return b.wrong("release.tag: is not the tag of a controlbook release")
+        b.wrong("release.tag: is not the tag of a controlbook release")
+        return
     names = "commit _ release assessment facts publication sources ledger toolchain"
-    b.tag = dict(zip(names.split(), found.groups()))
+    b.tag = dict(zip(names.split(), found.groups()))  # noqa: B905 - not in Python 3.9
     b.tag["ledger"] = {
         row.split()[1].rstrip(":"): (int(row.split()[2]), *row.split()[3:])
         for row in b.tag["ledger"].splitlines()
     }
 
 
-# --- the ledger ------------------------------------------------------------------------
+# --- the ledger ---
 
 
-def ledger(b):
-    streams = {}
-    for path in b.files:
+def ledger(b: Bundle) -> None:
+    """Follow each stream's chain of run manifests."""
+    streams: dict[str, dict[int, str]] = {}
+    for path in sorted(b.files):
         found = MANIFEST.match(path)
-        if found and found[1] not in {"manual", "checkpoints"}:
+        if found:
             streams.setdefault(found[1], {})[int(found[2])] = path
+    marks = [sha256(b.files[path]) for path in streams.pop("checkpoints", {}).values()]
     if not streams:
-        return b.lacking("the ledger is absent: there is no run manifest")
-    seen = {"ledger": {}, "id": {}, "window": {}}
+        b.whole = False
+        b.lacking("the ledger is absent: there is no run manifest")
+        return
+    for row in b.document("facts.json").get("evidence", []):
+        path = f"ledger/{row['stream']}/{row['seq']:06d}.json"
+        if path in b.files and sha256(b.files[path]) != row["sha256"]:
+            b.wrong(f"{path}: is not the manifest that facts.json rests on")
+    digests: dict[str, list[str]] = {}
+    seen: dict[str, dict[Any, str]] = {"ledger": {}, "id": {}, "window": {}}
     for stream, manifests in sorted(streams.items()):
         chain(b, stream, manifests, seen)
-        heads(b, stream, [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)])
-    for stream in sorted(set((b.tag or {}).get("ledger", {})) - set(streams)):
+        digests[stream] = [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)]
+        heads(b, stream, digests[stream])
+    if marks:
+        heads(b, "checkpoints", marks)
+    here = {*streams, *(["checkpoints"] if marks else [])}
+    for stream in sorted(set((b.tag or {}).get("ledger", {})) - here):
         b.whole = False
-        b.lacking(
-            "ledger/%s ends early: the tag names it, and nothing is here" % stream
-        )
+        b.lacking(f"ledger/{stream} ends early: the tag names it, and nothing is here")
+    if b.whole:
+        checkpoints(b, digests)
 
 
-def chain(b, stream, manifests, seen):
-    prev, last, rules = "0" * 64, "", {}
+def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> None:
+    """Check one chain, each link against the one before."""
+    prev, last = "0" * 64, ""
+    rules: Table = {}
     for seq in range(1, max(manifests) + 1):
-        path = manifests.get(seq, "ledger/%s/%06d.json" % (stream, seq))
+        path = manifests.get(seq, f"ledger/{stream}/{seq:06d}.json")
         if seq not in manifests:
-            b.wrong("%s: is missing, though later ones follow it" % path)
+            b.wrong(f"{path}: is missing, though later ones follow it")
             continue
         m = b.document(path)
         if (m.get("type"), m.get("stream"), m.get("seq")) != (
@@ -268,57 +306,77 @@ def chain(b, stream, manifests, seen):
             stream,
             seq,
         ):
-            b.wrong("%s: its type, stream or seq is not that of its name" % path)
+            b.wrong(f"{path}: its type, stream or seq is not that of its name")
         if m.get("prev") != prev:
-            b.wrong("%s: prev does not name the manifest before it" % path)
+            b.wrong(f"{path}: prev does not name the manifest before it")
         prev = sha256(b.files[path])
-        window = (m["window"]["start"], m["window"]["end"])
+        window = (moment(m["window"]["start"]), moment(m["window"]["end"]))
         if m.get("kind") != "correction":
             if window[0] < last:
-                b.wrong("%s: its window goes back before the last one's end" % path)
+                b.wrong(f"{path}: its window goes back before the last one's end")
             last = max(last, window[1])
         for key, value in (("id", m["run"]["id"]), ("window", (stream, *window))):
             if seen[key].setdefault(value, path) != path and m["kind"] != "correction":
-                b.wrong("%s: its %s stands in another manifest too" % (path, key))
+                b.wrong(f"{path}: its {key} stands in another manifest too")
         if seen["ledger"].setdefault("id", m["ledger"]) != m["ledger"]:
-            b.wrong("%s: belongs to another ledger" % path)
+            b.wrong(f"{path}: belongs to another ledger")
         rules = {
             k: row for k, row in rules.items() if k not in m.get("rules_removed", [])
         }
         rules.update({row["key"]: row for row in m.get("rules", [])})
         if m["rules_root"] != merkle(canonical(rules[key]) for key in sorted(rules)):
-            b.wrong("%s: rules_root is not that of its rules" % path)
-        counts = {}
+            b.wrong(f"{path}: rules_root is not that of its rules")
+        counts: dict[str, int] = {}
         for row in rules.values():
             if sum(row.get("counts", {}).values()) != row["population"]:
-                b.wrong("%s: counts of %s are not its population" % (path, row["rule"]))
+                b.wrong(f"{path}: counts of {row['rule']} are not its population")
             for state, count in row.get("counts", {}).items():
                 counts[state] = counts.get(state, 0) + count
         if counts != m.get("counts", {}):
-            b.wrong("%s: counts are not the sum over the rules" % path)
+            b.wrong(f"{path}: counts are not the sum over the rules")
         for move in m.get("transitions", []):
-            if not window[0] <= move["at"] < window[1] and m["kind"] != "correction":
-                b.wrong("%s: a transition lies outside its window" % path)
+            if (
+                not window[0] <= moment(move["at"]) < window[1]
+                and m["kind"] != "correction"
+            ):
+                b.wrong(f"{path}: a transition lies outside its window")
         b.runs.setdefault(stream, []).append((path, m, dict(rules)))
 
 
-def heads(b, stream, digests):
+def checkpoints(b: Bundle, digests: dict[str, list[str]]) -> None:
+    """Compare every checkpoint with the manifests that it vouches for."""
+    for path in sorted(b.json):
+        if not path.startswith("ledger/checkpoints/"):
+            continue
+        for stream, due in b.document(path)["streams"].items():
+            own = digests.get(stream, [])[: due["seq"]]
+            root = merkle(bytes.fromhex(digest) for digest in own)
+            if (len(own), own[-1:], root) != (due["seq"], [due["sha256"]], due["root"]):
+                b.wrong(f"{path}: the {stream} stream here is not what it names")
+
+
+def heads(b: Bundle, stream: str, digests: list[str]) -> None:
+    """Compare the end of a chain with what the tag names."""
     if b.tag is None:
         return
     due = b.tag["ledger"].get(stream)
     root = merkle(bytes.fromhex(digest) for digest in digests)
     if due is None:
-        b.wrong("ledger/%s: the tag names no such stream" % stream)
+        b.wrong(f"ledger/{stream}: the tag names no such stream")
     elif len(digests) < due[0]:
         b.whole = False
-        b.lacking(
-            "ledger/%s ends early: at %d of %d runs" % (stream, len(digests), due[0])
-        )
+        b.lacking(f"ledger/{stream} ends early: at {len(digests)} of {due[0]} runs")
     elif (len(digests), digests[-1], root) != due:
-        b.wrong("ledger/%s: its chain is not the one that the tag names" % stream)
+        b.wrong(f"ledger/{stream}: its chain is not the one that the tag names")
 
 
-def sources(b):
+def window_of(run: Run, edge: str) -> str:
+    """Give one edge of a run's window."""
+    return moment(run[1]["window"][edge])
+
+
+def sources(b: Bundle) -> None:
+    """Compare sources/, sources.json and the facts that rest on them."""
     data = b.files.get("sources.json", b"")
     if b.tag and sha256(data) != b.tag["sources"]:
         b.wrong(
@@ -329,44 +387,67 @@ def sources(b):
     here = {p[8:]: d for p, d in b.files.items() if p.startswith("sources/")}
     for path in sorted(set(named) | set(here)):
         if path not in here:
-            b.wrong("sources/%s: is named by sources.json, but absent" % path)
+            b.wrong(f"sources/{path}: is named by sources.json, but absent")
         elif path not in named:
-            b.wrong("sources/%s: is an extra file: sources.json lacks it" % path)
+            b.wrong(f"sources/{path}: is an extra file: sources.json lacks it")
         elif named[path]["sha256"] != sha256(here[path]):
-            b.wrong("sources/%s: is not the file that sources.json names" % path)
+            b.wrong(f"sources/{path}: is not the file that sources.json names")
     facts = b.document("facts.json")
     for row in facts.get("controls", []) + facts.get("annotations", []):
         if named.get(row["path"], {}).get("sha256") != row["sha256"]:
-            b.wrong(
-                "sources/%s: is not the file that facts.json rests on" % row["path"]
-            )
+            b.wrong(f"sources/{row['path']}: is not the file facts.json rests on")
+    scope(b, facts, named)
 
 
-def coverage(b):
+def scope(b: Bundle, facts: Table, named: Table) -> None:
+    """Compare the scope that facts.json states with the assessment's own file."""
+    path = f"signoffs/{facts.get('assessment')}/assessment.yml"
+    tree, stated = named.get(path, {}).get("tree", {}), facts.get("scope", {})
+    accounts = sorted(
+        [name, number] for name, number in tree.get("accounts", {}).items()
+    )
+    period = [tree.get("period", {}).get(edge, "") for edge in ("start", "end")]
+    same = (
+        sorted(stated.get("accounts", [])) == accounts
+        and stated.get("regions") == sorted(tree.get("regions", []))
+        and [moment(t) for t in stated.get("period", [])] == [moment(t) for t in period]
+        and stated.get("framework") == tree.get("framework")
+    )
+    if not same:
+        b.wrong(f"sources/{path}: its scope is not the one that facts.json states")
+
+
+def coverage(b: Bundle) -> None:
+    """Find time that no run covers and no published gap admits."""
     facts = b.document("facts.json")
-    start, end = facts.get("period", ["", ""])
+    start, end = (moment(t) for t in facts.get("period", ["", ""]))
     at, holes = start, []
     for _, m, _ in b.runs.get("config", []):
-        window = m["window"]
-        if m["kind"] == "correction" or window["end"] <= start or at >= end:
+        window = [moment(m["window"][edge]) for edge in ("start", "end")]
+        if m["kind"] == "correction" or window[1] <= start or at >= end:
             continue
-        if window["start"] > at:
-            holes.append((at, min(window["start"], end)))
-        at = max(at, window["end"])
+        if window[0] > at:
+            holes.append((at, min(window[0], end)))
+        at = max(at, window[1])
     gaps = {
-        (g["start"], g["end"]) for g in facts.get("gaps", []) if g["reason"] == "no-run"
+        (moment(gap["start"]), moment(gap["end"]))
+        for gap in facts.get("gaps", [])
+        if gap["reason"] == "no-run"
     }
     for hole in holes:
         if hole not in gaps:
-            b.wrong("no run covers %s to %s, and no published gap says so" % hole)
+            b.wrong(
+                f"no run covers {hole[0]} to {hole[1]}, and no published gap says so"
+            )
     if at < end:
-        b.lacking("the ledger ends at %s, before the period does (%s)" % (at, end))
+        b.lacking(f"the ledger ends at {at}, before the period does ({end})")
 
 
-# --- packs and states ------------------------------------------------------------------
+# --- packs and states ---
 
 
-def packs(b):
+def packs(b: Bundle) -> None:
+    """Recompute the Merkle root of each carried pack."""
     named = {
         stored["content_sha256"]: (path, stored)
         for runs in b.runs.values()
@@ -380,38 +461,66 @@ def packs(b):
             continue
         if found[1] not in named:
             if b.whole:
-                b.wrong("%s: no run manifest names this pack" % path)
+                b.wrong(f"{path}: no run manifest names this pack")
             continue
         owner, stored = named[found[1]]
         lines = data.split(b"\n")[:-1]
         hidden = [line for line in lines if line.startswith(b"#")]
-        if any(not re.match(rb"#[0-9a-f]{64}\Z", line) for line in hidden):
-            b.wrong("%s: a line is neither a record nor a leaf hash" % path)
+        odd = any(not re.match(rb"#[0-9a-f]{64}\Z", line) for line in hidden)
+        if odd or not data.endswith(b"\n"):
+            b.wrong(f"{path}: a line is neither a record nor a leaf hash")
             continue
         leaves = [
             bytes.fromhex(line[1:].decode()) if line.startswith(b"#") else leaf(line)
             for line in lines
         ]
-        if as_bytes(root_of(leaves)).hex() != stored["records_root"]:
-            b.wrong("%s: its Merkle root is not the one in %s" % (path, owner))
+        if root_of(leaves).hex() != stored["records_root"]:
+            b.wrong(f"{path}: its Merkle root is not the one in {owner}")
         if len(lines) != stored["records"]:
-            b.wrong("%s: it has not the records that %s counts" % (path, owner))
+            b.wrong(f"{path}: it has not the records that {owner} counts")
     if b.whole:
+        for path in sorted(needed(b) - set(b.files)):
+            b.wrong(f"{path}: is absent, though the report rests on it")
         states(b)
 
 
-def states(b):
+def needed(b: Bundle) -> set[str]:
+    """Name the packs behind each deviation and gap, and behind each sign-off."""
+    facts = b.document("facts.json")
+    items = facts.get("deviations", []) + facts.get("gaps", [])
+    edges = {moment(i[edge]) for i in items for edge in ("start", "end") if i[edge]}
+    rows = facts.get("requirements", [])
+    judged = [each for row in rows for each in [row["judgement"], *row["attestations"]]]
+    merges = {each["pull"]["merge"] for each in judged if "pull" in each}
+    stored = [
+        each
+        for run in b.runs.get("config", [])
+        if any(window_of(run, "start") <= at < window_of(run, "end") for at in edges)
+        for each in run[1].get("objects", [])
+        if each["role"] == "records"
+    ]
+    for _, m, _ in b.runs.get("reviews", []):
+        if merges & {pull["merge"] for pull in m.get("pulls", [])}:
+            stored += m.get("objects", [])
+    return {
+        f"packs/{each['content_sha256']}.leaves"
+        for each in stored
+        if each.get("records_root")
+    }
+
+
+def states(b: Bundle) -> None:
     """Fold the opening states through every run, comparing each recorded root."""
-    scope = b.document("facts.json").get("scope", {})
-    accounts = {number for _, number in scope.get("accounts", [])}
-    start, end = scope.get("period", ["", ""])
+    stated = b.document("facts.json").get("scope", {})
+    accounts = {number for _, number in stated.get("accounts", [])}
+    start, end = (moment(t) for t in stated.get("period", ["", ""]))
     regular = [
         run for run in b.runs.get("config", []) if run[1]["kind"] != "correction"
     ]
     if len(regular) != len(b.runs.get("config", [])) or not regular:
         return
-    before = [i for i, run in enumerate(regular) if run[1]["window"]["end"] <= start]
-    until = [i for i, run in enumerate(regular) if run[1]["window"]["start"] < end]
+    before = [i for i, r in enumerate(regular) if window_of(r, "end") <= start]
+    until = [i for i, r in enumerate(regular) if window_of(r, "start") < end]
     first = before[-1] if before else 0
     current = carried_states(b, regular[first])
     for path, m, rules in regular[first : until[-1] + 1]:
@@ -426,13 +535,13 @@ def states(b):
             due = path == regular[first][0] or key in moved
             if not due or row["account"] not in accounts:
                 continue
-            if row["region"] not in scope["regions"]:
+            if row["region"] not in stated["regions"]:
                 continue
             rows = [[name, *state] for name, state in current.get(key, {}).items()]
             if row["records_root"] != merkle(sorted(canonical(r) for r in rows)):
                 b.wrong(
-                    "%s: records_root of %s in %s is not that of its states"
-                    % (path, row["rule"], row["account"])
+                    f"{path}: records_root of {row['rule']} in {row['account']} is not"
+                    " that of its states"
                 )
     closing = regular[until[-1]]
     ours = {k for k, row in closing[2].items() if row["account"] in accounts}
@@ -440,17 +549,18 @@ def states(b):
         k: rows for k, rows in carried_states(b, closing).items() if k in ours and rows
     }
     if last != {k: rows for k, rows in current.items() if k in ours and rows}:
-        b.wrong("%s: the transitions do not lead to its state pack" % closing[0])
+        b.wrong(f"{closing[0]}: the transitions do not lead to its state pack")
 
 
-def carried_states(b, run):
-    found = {}
+def carried_states(b: Bundle, run: Run) -> dict[str, dict[str, tuple[str, str]]]:
+    """Read a run's state pack, as far as it is in scope."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
     for stored in run[1].get("objects", []):
         if stored["role"] != "state":
             continue
-        path = "packs/%s.leaves" % stored["content_sha256"]
+        path = f"packs/{stored['content_sha256']}.leaves"
         if path not in b.files:
-            b.wrong("%s: its state pack is not carried (%s)" % (run[0], path))
+            b.wrong(f"{run[0]}: its state pack is not carried ({path})")
         for line in b.files.get(path, b"").split(b"\n")[:-1]:
             if not line.startswith(b"#"):
                 for key, name, state, since in parse(line)["states"]:
@@ -458,26 +568,27 @@ def carried_states(b, run):
     return found
 
 
-# --- the release -----------------------------------------------------------------------
+# --- the release ---
 
 
-def release(b):
+def release(b: Bundle) -> None:
+    """Compare manifest, files and facts with the tag."""
     m = b.document("manifest.json")
     listed = m.get("files", {})
     for path, row in sorted(listed.items()):
         if path not in b.files:
-            b.wrong("%s: is listed in manifest.json, but absent" % path)
+            b.wrong(f"{path}: is listed in manifest.json, but absent")
         elif (row["sha256"], row["size"]) != (
             sha256(b.files[path]),
             len(b.files[path]),
         ):
-            b.wrong("%s: was swapped: it is not what manifest.json names" % path)
+            b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
         known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
-        if not known and not CHECKPOINT.match(path):
-            b.wrong("%s: is an extra file: manifest.json lacks it" % path)
+        if not known:
+            b.wrong(f"{path}: is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
-        b.wrong("%s: is absent, and every bundle has one" % path)
+        b.wrong(f"{path}: is absent, and every bundle has one")
     root = merkle(
         canonical([path, row["sha256"], row["size"]])
         for path, row in sorted(listed.items())
@@ -494,7 +605,9 @@ def release(b):
         ("toolchain", digest_of(m.get("toolchain", {}))),
     ):
         if b.tag[what] != value:
-            b.wrong("manifest.json: the tag names another %s" % what)
+            b.wrong(f"manifest.json: the tag names another {what}")
+    if not tagged(b):
+        b.wrong("release.tag: is not the tag in repo.bundle, or that is damaged")
     if b.tag["facts"] != facts_root:
         b.wrong("facts.json: is not what the tag names (facts-root)")
     if b.tag["publication"] != root:
@@ -504,46 +617,69 @@ def release(b):
         )
 
 
-# --- sign-offs -------------------------------------------------------------------------
+def tagged(b: Bundle) -> bool:
+    """Tell whether repo.bundle lists this very tag, and its pack is whole."""
+    raw, data = b.files["release.tag"], b.files.get("repo.bundle", b"")
+    header, _, pack = data.partition(b"\n\n")
+    named = f" refs/tags/{(b.tag or {}).get('release')}\n"
+    line = next(
+        (r for r in header.decode().splitlines() if f"{r}\n".endswith(named)), ""
+    )
+    kind = hashlib.sha1 if len(line.split(" ")[0]) == len("0" * 40) else hashlib.sha256
+    size = kind().digest_size
+    return (
+        line.split(" ")[0] == kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
+        and kind(pack[:-size]).digest() == pack[-size:]
+    )
 
 
-def signoffs(b):
+# --- sign-offs ---
+
+
+def signoffs(b: Bundle) -> None:
+    """Compare what each sign-off was over with what is here."""
     facts, parsed = b.document("facts.json"), b.document("sources.json")
     for row in facts.get("requirements", []):
         status = row["status"]
         if status not in {"signed", "signed with deviations"}:
-            b.wrong("%s is published as %s" % (row["number"], status), OPEN)
+            b.wrong(f"{row['number']} is published as {status}", OPEN)
         for name in row["unannotated"]:
-            b.wrong("%s: %s is not annotated" % (row["number"], name), OPEN)
+            b.wrong(f"{row['number']}: {name} is not annotated", OPEN)
         if not status.startswith("signed"):
             continue
-        folder = "signoffs/%s/" % facts["assessment"]
-        over = [("requirements/%s.yml" % row["number"], sorted(row["controls"]), row)]
-        over += [("controls/%s.yml" % name, [name], None) for name in row["controls"]]
+        folder = f"signoffs/{facts['assessment']}/"
+        for judged in [row["judgement"], *row["attestations"]]:
+            file = judged["file"]
+            if parsed["files"].get(file["path"], {}).get("sha256") != file["sha256"]:
+                b.wrong(f"sources/{file['path']}: is not the file facts.json rests on")
+        over = [(f"requirements/{row['number']}.yml", sorted(row["controls"]), row)]
+        over += [(f"controls/{name}.yml", [name], None) for name in row["controls"]]
         for path, controls, requirement in over:
             file = parsed.get("files", {}).get(folder + path)
             if file is None:
-                b.wrong(
-                    "%s is published as %s without %s" % (row["number"], status, path)
-                )
+                b.wrong(f"{row['number']} is published as {status} without {path}")
                 continue
             signed = {part["name"]: part["sha256"] for part in file["tree"]["subject"]}
             now = subject(b, facts, parsed, controls, requirement)
             for name, digest in now.items():
                 if signed.get(name) != digest:
                     b.wrong(
-                        "%s is published as %s, but %s is stale: %s was %s, is %s"
-                        % (
-                            *(row["number"], status, path, name),
-                            *(str(signed.get(name))[:12], digest[:12]),
-                        )
+                        f"{row['number']} is published as {status}, but {path} is"
+                        f" stale: {name} was {str(signed.get(name))[:12]}, is"
+                        f" {digest[:12]}"
                     )
 
 
-def subject(b, facts, parsed, controls, requirement):
-    """What an attestation (one control) or a sign-off (a requirement) is bound to."""
+def subject(
+    b: Bundle,
+    facts: Table,
+    parsed: Table,
+    controls: list[str],
+    requirement: Table | None,
+) -> dict[str, str]:
+    """Give what an attestation (one control) or sign-off (requirement) binds."""
     trees = parsed["files"]
-    files_of = {name: trees["controls/%s.yml" % name] for name in controls}
+    files_of = {name: trees[f"controls/{name}.yml"] for name in controls}
     evidence = {
         name: [source(parsed, row) for row in files_of[name]["tree"]["evidence"]]
         for name in controls
@@ -580,31 +716,40 @@ def subject(b, facts, parsed, controls, requirement):
         ),
     }
     if requirement is not None:
-        path = "signoffs/" + facts["assessment"] + "/controls/%s.yml"
+        folder = f"signoffs/{facts['assessment']}/controls"
         found["attestations"] = digest_of(
-            [[n, trees[path % n]["sha256"]] for n in controls if path % n in trees]
+            [
+                [name, trees[f"{folder}/{name}.yml"]["sha256"]]
+                for name in controls
+                if f"{folder}/{name}.yml" in trees
+            ]
         )
     return found
 
 
-def source(parsed, row):
-    """One kind of evidence that a control names, resolved to what it demands."""
+def source(parsed: Table, row: Table) -> Table:
+    """Resolve one kind of evidence that a control names to what it demands."""
     if "config" in row:
         name, custom = row["config"], row.get("custom")
-        identifier = (
-            "custom-%s:%s" % (custom, name) if custom else parsed["rules"][name]
-        )
+        identifier = f"custom-{custom}:{name}" if custom else parsed["rules"][name]
         parameters = row.get("parameters", {})
         key = "config:" + name
         return {"key": key, "identifier": identifier, "parameters": parameters}
     if "cloudtrail" in row:
         query = row["cloudtrail"]
-        return {"key": "cloudtrail:%s:%s" % (query["source"], query["event"])}
+        return {"key": f"cloudtrail:{query['source']}:{query['event']}"}
     return {"key": ":".join(next(iter(row.items())))}
 
 
-def mapped(facts, trees, requirement, controls, table):
-    entry = trees["frameworks/%s.yml" % facts["framework"]["id"]]["tree"]
+def mapped(
+    facts: Table,
+    trees: Table,
+    requirement: Table,
+    controls: list[str],
+    table: list[Any],
+) -> Table:
+    """Give the mapping that a sign-off is bound to."""
+    entry = trees[f"frameworks/{facts['framework']['id']}.yml"]["tree"]
     item = entry["requirements"][requirement["number"]]
     # A mapping that is only proposed is no part of what was assessed.
     reviewed = {
@@ -622,8 +767,9 @@ def mapped(facts, trees, requirement, controls, table):
     }
 
 
-def judged_by(facts, trees, requirement):
-    path = "signoffs/%s/assessment.yml" % facts["assessment"]
+def judged_by(facts: Table, trees: Table, requirement: Table) -> Table:
+    """Give the part of the scope that names who judges a requirement."""
+    path = f"signoffs/{facts['assessment']}/assessment.yml"
     tree, number = trees[path]["tree"], requirement["number"]
     assessors = tree["assessors"]
     return {
@@ -636,14 +782,15 @@ def judged_by(facts, trees, requirement):
     }
 
 
-def evidence_root(b, scope, evidence):
-    """The Merkle root over what runs recorded of the rules that controls demand."""
+def evidence_root(b: Bundle, scope: Table, evidence: Table) -> str:
+    """Give the Merkle root over what runs recorded of the demanded rules."""
     demands = [row for rows in evidence.values() for row in rows if "identifier" in row]
     accounts = {number for _, number in scope["accounts"]}
-    start, end = scope["period"]
+    start, end = (moment(text) for text in scope["period"])
     leaves = []
-    for _, m, rules in b.runs.get("config", []):
-        if m["window"]["end"] < start or m["window"]["start"] >= end:
+    for run in b.runs.get("config", []):
+        _, m, rules = run
+        if window_of(run, "end") < start or window_of(run, "start") >= end:
             continue
         for key, row in sorted(rules.items()):
             wanted = any(
@@ -657,15 +804,12 @@ def evidence_root(b, scope, evidence):
                 continue
             record = [m["stream"], m["seq"], key, row["account"], row["region"]]
             record.append(row["records_root"])
-            moves = sorted(
-                [t["resource"], t["at"], t["before"], t["after"], t["precision"],
-                 t.get("cause", "")]
-                for t in m.get("transitions", [])
-                if t["instance"] == key
-            )  # fmt: skip
-            if moves:
-                moves.sort(key=lambda move: (move[1], move[0]))
-                record.append(digest_of(moves))
+            moves = [t for t in m.get("transitions", []) if t["instance"] == key]
+            names = ("resource", "at", "before", "after", "precision", "cause")
+            rows = [[t.get(name, "") for name in names] for t in moves]
+            if rows:
+                rows.sort(key=lambda r: (moment(r[1]), r[0], *r[2:]))
+                record.append(digest_of(rows))
             leaves.append(canonical(record))
     return merkle(leaves)
 
@@ -673,7 +817,7 @@ def evidence_root(b, scope, evidence):
 STEPS = (paths, files, form, ledger, sources, coverage, packs, release, signoffs)
 
 
-def verify(folder):
+def verify(folder: str) -> tuple[int, Bundle]:
     """Run every step; give the exit code and the faults as (code, step, text)."""
     b = Bundle(folder)
     for step in STEPS:
@@ -690,7 +834,7 @@ def verify(folder):
             IndexError,
             AttributeError,
         ) as e:
-            b.wrong("cannot be read to its end: %s: %s" % (type(e).__name__, e))
+            b.wrong(f"cannot be read to its end: {type(e).__name__}: {e}")
         if not b.files or (step is form and "manifest.json" not in b.files):
             break
     codes = {code for code, _, _ in b.faults}
@@ -698,30 +842,28 @@ def verify(folder):
     return worst, b
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
+    """Check a folder, print what was found, give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     here = os.path.dirname(os.path.abspath(__file__))
     parser.add_argument("folder", nargs="?", default=here, help="the unpacked bundle")
     folder = parser.parse_args(arguments).folder
     if not os.path.isdir(folder):
-        print("%s: is no folder; unpack the bundle first" % folder, file=sys.stderr)
+        print(f"{folder}: is no folder; unpack the bundle first", file=sys.stderr)
         return USAGE
     code, b = verify(folder)
     for step in STEPS:
         name = "sign-offs" if step is signoffs else step.__name__
         own = [fault for fault in b.faults if fault[1] == name]
-        print("%-9s %s" % (name, "ok" if not own else "NOT OK"))
+        print(f"{name:9} {'NOT OK' if own else 'ok'}")
         for _, _, text in own:
-            print("          %s" % text)
-    print("\nfacts root  %s" % sha256(b.files.get("facts.json", b"")))
-    print(
-        "release tag %s (SHA-256 of release.tag)"
-        % sha256(b.files.get("release.tag", b""))
-    )
+            print(f"          {text}")
+    print(f"\nfacts root  {sha256(b.files.get('facts.json', b''))}")
+    print(f"release tag {sha256(b.files.get('release.tag', b''))} (SHA-256)")
     print("\nNot checked here:")
     for text in NOT_CHECKED:
-        print("- %s" % text)
-    print("\nexit code %d" % code)
+        print(f"- {text}")
+    print(f"\nexit code {code}")
     return code
 
 

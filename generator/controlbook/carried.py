@@ -137,7 +137,7 @@ def _entry_faults(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
     seen: set[str] = set()
     for entry in entries:
         name = entry.filename
-        mode = entry.external_attr >> 16
+        kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where a zipper left it out
         if name in seen:
             yield f"{_shown(name)}: stands in the zip twice"
         seen.add(name)
@@ -147,7 +147,7 @@ def _entry_faults(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
             or "\\" in entry.orig_filename
         ):
             yield f"{_shown(name)}: leads out of the bundle"
-        if mode and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
             yield f"{_shown(name)}: is a link or no file"
         if entry.flag_bits & 0x1:
             yield f"{_shown(name)}: is encrypted"

@@ -350,9 +350,21 @@ def _name(path: str) -> str:
 
 
 def _message(run: Run) -> str:
-    """Say in a commit message what was collected."""
-    head = f"Collect {run.stream} {run.seq:06d}"
-    span = f"{iso(run.window.start)} to {iso(run.window.end)}"
-    lines = [f"{head}: {run.kind}, {span}", ""]
-    lines.append(f"{len(run.transitions)} transitions, {len(run.missing)} missing")
-    return "\n".join(lines)
+    """Say in one line what a commit adds."""
+    start, end = iso(run.window.start), iso(run.window.end)
+    midnight = "T00:00:00Z"
+    whole = start.endswith(midnight) and run.window.length == DAY
+    parts = [start.removesuffix(midnight) if whole else f"{start} to {end}"]
+    if run.kind != "regular":
+        parts.append(run.kind)
+    for count, noun in (
+        (len(run.transitions), "change"),
+        (len(run.pulls), "pull request"),
+        (len(run.missing), "missing"),
+    ):
+        if count:
+            plural = "s" if count > 1 and noun != "missing" else ""
+            parts.append(f"{count} {noun}{plural}")
+    if not run.complete:
+        parts.append("incomplete")
+    return f"Collect {run.stream} {run.seq:06d}: {', '.join(parts)}"

@@ -13,12 +13,17 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .digest import canonical
 from .errors import ControlbookError
+from .git import git_version
 from .render.bundle import Publication, publish, write_bundle
+from .render.data import data_files
 from .render.pdf import build_pdf
+from .render.report import offered
 from .render.site import build_site
 from .render.toolchain import toolchain
 
@@ -38,8 +43,10 @@ class Build:
         """Build site, PDF and data files; `release` is empty for a draft."""
         self.programme = programme
         self.folder = at
-        book = programme.book(name, release=release, toolchain=toolchain())
-        self.report: Report = book.reports[0]
+        made_with = {**toolchain(), "git": git_version()}
+        book = programme.book(name, release=release, toolchain=made_with)
+        self.report: Report = replace(book.reports[0], downloads=offered(name))
+        book = replace(book, reports=(self.report, *book.reports[1:]))
         build_site(
             book,
             at / "site",
@@ -47,7 +54,7 @@ class Build:
             files=programme.repository.files_at(programme.commit, HAND_WRITTEN),
         )
         pdf = at / f"{name}.pdf"
-        build_pdf(self.report, pdf)
+        build_pdf(self.report, pdf, attachments=_attached(self.report))
         self.publication: Publication = publish(
             self.report, site=at / "site", pdf=pdf, files=programme.files
         )
@@ -113,6 +120,15 @@ def refuse_dirty(programme: Programme) -> None:
             place=str(programme.repository.root),
             advice="commit through a pull request, or put the files back",
         )
+
+
+def _attached(report: Report) -> dict[str, bytes]:
+    """Choose what travels inside the PDF: the facts, and the whole evidence index."""
+    index = "data/evidence-index.csv"
+    return {
+        "facts.json": canonical(report.facts),
+        "evidence-index.csv": data_files(report)[index],
+    }
 
 
 def _write(path: Path, body: bytes) -> None:

@@ -8,10 +8,9 @@ document, an exclusion. Site and PDF are stubs: others build them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controlbook.digest import ZERO, canonical, digest_of, merkle_root, sha256
+from controlbook.digest import ZERO, canonical, merkle_root, sha256
 from controlbook.git import Repository
 from controlbook.ledger import (
     fold_states,
@@ -33,14 +32,15 @@ from controlbook.model import (
 )
 from controlbook.programme import Programme
 from controlbook.render.bundle import publish, write_bundle
-from controlbook.render.manifest import tag_message
+from controlbook.render.manifest import ledger_heads, tag_message
 from controlbook.subjects import control_subject, requirement_subject
 from controlbook.timeline import DAY, HOUR, Instant, Interval, instant, iso
 from controlbook.vault.directory import DirectoryVault
 from controlbook.vault.packs import Pack, pack, verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 NAME = "PCI-2028-FEB"
 LEDGER = "5b0c6f0e-2f1d-4f5b-9a53-6f6f2a1c7d10"
@@ -91,7 +91,12 @@ evidence:
 """
 FRAMEWORK = """id: "pci-dss-3.2.1"
 title: "PCI DSS 3.2.1"
-labels: {satisfied: "In Place", compensated: "In Place w/ CCW", not-satisfied: "Not in Place", not-applicable: "N/A", not-tested: "Not Tested"}
+labels:
+  satisfied: "In Place"
+  compensated: "In Place w/ CCW"
+  not-satisfied: "Not in Place"
+  not-applicable: "N/A"
+  not-tested: "Not Tested"
 requirements:
   "3":
     title: "Stored data"
@@ -272,7 +277,8 @@ class Example:
     def capture(self) -> None:
         """Collect the reviews stream: every pull request so far."""
         lines = [canonical({"number": p.number, "merge": p.merge}) for p in self.pulls]
-        window = Interval(Instant(START + DAYS * DAY), self.now)
+        before = [run.window.end for run in self.runs if run.stream == "reviews"]
+        window = Interval(before[-1] if before else START, self.now)
         self.now = Instant(self.now + HOUR)
         self._append(
             "reviews",
@@ -281,7 +287,7 @@ class Example:
             objects=(self._store("reviews", pack(lines), "reviews"),),
         )
 
-    def _append(
+    def _append(  # noqa: PLR0913 - a run has this many facts
         self,
         stream: str,
         window: Interval,
@@ -354,6 +360,21 @@ class Example:
             records_root=made.records_root,
         )
 
+    def checkpoint(self) -> None:
+        """Commit heads and roots of all streams, as a release does."""
+        streams = {
+            head.stream: {"seq": head.seq, "sha256": head.sha256, "root": head.root}
+            for head in ledger_heads(self.programme.ledger)
+        }
+        content = canonical({"type": "controlbook/checkpoint/1", "streams": streams})
+        self.vault.put(
+            "ledger/checkpoints/000001.json",
+            content,
+            role="checkpoint",
+            retain_until=RETAIN,
+        )
+        self.commit({"evidence/checkpoints/000001.json": content}, "Checkpoint\n")
+
     # --- people ---
 
     @property
@@ -364,7 +385,7 @@ class Example:
         found = self.programme.findings(NAME)
         texts = iter(
             (
-                "A deployment switched encryption off; remediation set it back at once.",
+                "A deployment switched encryption off; remediation set it back.",
                 "The rule had no verdict while its function was redeployed by us.",
                 "The collector's runner was down for this day, and we mended it.",
             )
@@ -460,6 +481,7 @@ def example(
         made.annotate()
     made.sign()
     made.capture()
+    made.checkpoint()
     return made
 
 
@@ -593,7 +615,7 @@ object:
 """
 
 
-def record(
+def record(  # noqa: PLR0913 - and a sign-off
     kind: str,
     about: str,
     person: str,

@@ -33,7 +33,8 @@ from controlbook.model import (
     Transition,
 )
 from controlbook.sources import Past, Reading, Scope
-from controlbook.sources.config import ConfigSource, counted
+from controlbook.sources.config import ConfigSource
+from controlbook.sources.head import counted
 from controlbook.timeline import DAY, HOUR, Instant, Interval, instant, iso
 from controlbook.vault import TakenError, VaultIntegrityError
 from controlbook.vault.directory import DirectoryVault
@@ -202,7 +203,7 @@ def test_every_day_is_one_run_and_one_commit(tmp_path: Path) -> None:
         result = bench.collect(day)
         assert (len(result.runs), result.code) == (1, Exit.FINE)
     bench.check(3)
-    assert bench.messages[2].startswith("Collect config 000003: regular, 2028-01-02")
+    assert bench.messages[2] == "Collect config 000003: 2028-01-02, 1 change"
     assert bench.collect("2028-01-03").runs == ()
     last = read_ledger(bench.git).config[2]
     assert last.collector == ABOUT

@@ -2,7 +2,7 @@
 """The one package that talks to Git, by its plumbing."""
 
 from .paths import CODEOWNERS, CONTENT
-from .process import Author, GitFailedError, PushRejectedError, identity
+from .process import Author, GitFailedError, PushRejectedError, git_version, identity
 from .repository import Repository
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "GitFailedError",
     "PushRejectedError",
     "Repository",
+    "git_version",
     "identity",
 ]

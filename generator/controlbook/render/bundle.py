@@ -87,7 +87,7 @@ def publish(
         sources=sources,
         sources_json=sources_json,
         manifest=manifest_of(report, listed),
-        release=release_of(report, listed, sources_json),
+        release=release_of(report, listed, sources_json, files),
     )
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .report import Report
 
 TYPE = "controlbook/release/1"
+CHECKPOINTS = "checkpoints"
+"""No stream may be called so: in a tag it stands for the checkpoints."""
 
 _HEX = "[0-9a-f]{64}"
 _MESSAGE = re.compile(
@@ -133,17 +135,38 @@ def ledger_heads(ledger: Ledger) -> tuple[Head, ...]:
     )
 
 
+def checkpoint_heads(files: Mapping[str, bytes]) -> tuple[Head, ...]:
+    """Give the newest checkpoint as if checkpoints were a stream; empty without one.
+
+    `files` may be a whole repository's, or a bundle's ledger.
+    """
+    digests_ = [
+        sha256(files[path])
+        for path in sorted(files)
+        if path.rpartition("/")[0].endswith(CHECKPOINTS) and path.endswith(".json")
+    ]
+    if not digests_:
+        return ()
+    root = merkle_root(bytes.fromhex(digest) for digest in digests_)
+    return (
+        Head(stream=CHECKPOINTS, seq=len(digests_), sha256=digests_[-1], root=root),
+    )
+
+
 def release_of(
-    report: Report, published: Mapping[str, tuple[str, int]], sources: bytes
+    report: Report,
+    published: Mapping[str, tuple[str, int]],
+    sources: bytes,
+    files: Mapping[str, bytes],
 ) -> Release:
-    """Give what the tag of a report's release must name."""
+    """Give what the tag of a report's release must name; `files` are the commit's."""
     return Release(
         name=report.release,
         assessment=report.assessment.id,
         facts_root=report.facts_root,
         publication_root=publication_root(published),
         sources=sha256(sources),
-        heads=ledger_heads(report.ledger),
+        heads=(*checkpoint_heads(files), *ledger_heads(report.ledger)),
         toolchain=digest_of(dict(report.toolchain)),
     )
 

@@ -159,12 +159,18 @@ class Paper:
         full = known.name if known else team.name if team else ""
         return f"{full} ({name})" if full and full != name else name
 
-    def person_of_github(self, github_id: str, login: str) -> str:
-        """Write who a numeric GitHub id is, or that nobody of people.yml has it."""
-        known = self.report.library.person_of_github(github_id)
-        if known:
-            return f"{known.name} ({known.id})"
-        return f"{login} (GitHub id {github_id}, not in people.yml)"
+    def name(self, name: str) -> str:
+        """Write a person's or team's name alone, or the id where there is none."""
+        return self.person(name).removesuffix(f" ({name})") or words.NOTHING
+
+    def attesters(self, section: RequirementSection) -> str:
+        """Name who attested a requirement's controls, each once; or that it is open."""
+        found = [
+            (self.name(given.signoff.person) if given.signoff else "open")
+            + ("" if given.counts or not given.signoff else " (does not count)")
+            for _, given in sorted(section.status.attestations.items())
+        ]
+        return ", ".join(dict.fromkeys(found))
 
     @cached_property
     def owners(self) -> Mapping[str, tuple[str, ...]]:
@@ -295,9 +301,11 @@ class Paper:
     @property
     def calendar(self) -> str:
         """Draw the days of the period with and without a run."""
+        collected = self.report.findings.collected
         return charts.calendar(
             self.report.assessment.period,
             (run.window for run in self.report.runs if run.kind != "correction"),
+            until=collected.end if collected else self.report.assessment.period.start,
         )
 
     @staticmethod
@@ -314,12 +322,14 @@ class Paper:
         kinds = [run.kind for run in self.report.runs]
         return tuple((kind, kinds.count(kind)) for kind in sorted(set(kinds)))
 
-    @property
-    def queries(self) -> tuple[tuple[str, str], ...]:
-        """Give every API with its exact parameters, each once, as runs recorded it."""
-        return tuple(
-            sorted({query for run in self.report.runs for query in run.queries})
-        )
+    @cached_property
+    def queries(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Give every API with its different exact parameters, as runs recorded them."""
+        found: dict[str, set[str]] = {}
+        for run in self.report.runs:
+            for api, parameters in run.queries:
+                found.setdefault(api, set()).add(parameters)
+        return tuple((api, tuple(sorted(found[api]))) for api in sorted(found))
 
     @property
     def principals(self) -> tuple[str, ...]:
@@ -471,6 +481,21 @@ class Paper:
         return tuple(
             section_of(self.report, number)
             for number in self.report.assessment.requirements
+        )
+
+    @property
+    def resting(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Give each control in scope with the requirements that rest on it."""
+        return tuple(
+            (
+                name,
+                tuple(
+                    section.requirement.number
+                    for section in self.sections
+                    if name in section.requirement.controls
+                ),
+            )
+            for name in sorted(self.report.findings.controls)
         )
 
     @property

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent.parent / "templates" / "pdf"
 VARIANT = "pdf/ua-1"
+LONGEST = 10_000
+"""Characters of one person's text that are printed; the rest is named, not shown."""
+
+_BROKEN = re.compile(r"(?<=[^\n]{60})\n(?=[^\s*\d-])")
 
 
 class Press(URLFetcher):  # type: ignore[misc]
@@ -91,7 +95,7 @@ def page(report: Report) -> str:
     html, lacking = typeface.substituted(_render(Paper(report)))
     if lacking:
         html, _ = typeface.substituted(_render(Paper(report, lacking)))
-    return html
+    return typeface.breakable(html)
 
 
 def set_pages(
@@ -210,9 +214,41 @@ def _render(paper: Paper) -> str:
         limits=LIMITS,
         iso=iso,
         stacked_bar=charts.stacked_bar,
-        markdown=lambda text: Markup(safe.markdown(text)),  # noqa: S704 - sanitised
+        told=_told,
+        verbatim=_verbatim,
         link=lambda label, url: Markup(safe.link(label, url)),  # noqa: S704 - escaped
         code_point=typeface.code_point,
+    )
+
+
+def _told(text: str, path: str) -> Markup:
+    """Render people's Markdown; what is longer than a few pages ends with its place."""
+    shown = _beginning(text)
+    body = safe.markdown(shown) + _rest(text, shown, path)
+    return Markup(body)  # noqa: S704 - sanitised above
+
+
+def _verbatim(text: str, path: str) -> Markup:
+    """Print a person's text as it was written; lines that an editor broke, flow."""
+    whole = _BROKEN.sub(" ", text.strip())
+    shown = _beginning(whole)
+    body = f'<p class="verbatim">{safe.text(shown)}</p>'
+    return Markup(body + _rest(whole, shown, path))  # noqa: S704 - escaped above
+
+
+def _beginning(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    shown = text[:LONGEST]
+    return shown.rpartition("\n")[0] or shown
+
+
+def _rest(text: str, shown: str, path: str) -> str:
+    if len(shown) == len(text):
+        return ""
+    return (
+        f"<p><strong>Showing {len(shown):,} of {len(text):,} characters; "
+        f"the whole text stands in {safe.text(path)}.</strong></p>"
     )
 
 

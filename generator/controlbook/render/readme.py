@@ -33,11 +33,11 @@ opinion.
 
 ## Check it
 1. `sha256sum -c SHA256SUMS` finds damage, with a tool of your own.
-2. `python3 verify.py` needs only Python 3.9 or later, this folder and no network. It
+2. `python3 verify.py` needs only Python 3.9 or later and this folder, no network. It
    checks files, the chain of evidence, Merkle roots, the release tag, and what each
    sign-off was bound to. Read it first: it is one file.
-3. `controlbook verify {assessment}.zip` derives every figure again from ledger and
-   sources, and compares; with `--raw FOLDER` it checks a copy of the evidence store too.
+3. `controlbook verify {assessment}.zip` derives every figure again from the ledger and
+   the sources, and compares; with `--raw FOLDER` it checks a copy of the vault too.
    Add `--pin HEX` with the facts root that you were given apart from this bundle.
 
 Exit code 0: all fine · 1: fine, and something is open · 4: something was changed · 5:

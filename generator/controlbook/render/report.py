@@ -48,6 +48,27 @@ class Download:
     about: str = ""
 
 
+def offered(assessment: str) -> tuple[Download, ...]:
+    """Name what a build puts beside the site of an assessment."""
+    return (
+        Download(label="The report", path=f"{assessment}.pdf", about="(PDF)"),
+        *(
+            Download(
+                label=label, path=f"data/{name}.csv", about="(CSV; JSON beside it)"
+            )
+            for label, name in (
+                ("Requirements with status and conclusion", "requirements"),
+                ("Populations by rule and account", "population"),
+                ("Deviations", "deviations"),
+                ("Evidence gaps", "gaps"),
+                ("Evidence index, every run and object", "evidence-index"),
+                ("Sign-offs and attestations", "signoffs"),
+            )
+        ),
+        Download(label="Facts", path="facts.json", about="(what the digests bind)"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One assessment at one commit, with everything that its pages may say."""

@@ -63,6 +63,8 @@ class Population:
     @property
     def words(self) -> str:
         """Say it in words: `47 S3 buckets in 4 accounts`."""
+        if self.kind(2) == "accounts":
+            return words.count(self.verdicts, "account")
         return (
             f"{self.verdicts:,} {self.kind(self.verdicts)} in "
             f"{words.count(self.accounts, 'account')}"
@@ -239,7 +241,10 @@ def _of_whom(item: Gap) -> str:
         return ""
     if len(item.resources) == 1:
         return f" of {words.name_of(item.resources[0])}"
-    return f" of {words.count(len(item.resources), 'resource')}"
+    kinds = {words.kind_of(name) for name in item.resources}
+    only = next(iter(kinds)) if len(kinds) == 1 else ""
+    number = len(item.resources)
+    return f" of {number:,} {words.resource_kind(only, number)}"
 
 
 def _place_clauses(rule: RuleResult, assessment: Assessment) -> list[str]:

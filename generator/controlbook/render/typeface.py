@@ -4,6 +4,7 @@
 Rules enforced here:
 - the only faces are those of the IBM Plex packages, under names of our own, so that a
   face that happens to be installed on the machine can never stand in for them;
+- a word too long to set gets invisible places to break;
 - a character that the faces lack is printed as its code point, `[U+6F22]`, and the
   report lists it: silently it would be drawn in whatever the machine has.
 """
@@ -28,6 +29,9 @@ MONO = "Controlbook IBM Plex Mono"
 FAMILIES = (SANS, MONO)
 SCHEME = "controlbook-font:"
 """Addresses of the faces in the style sheet; no file path reaches the document."""
+
+_TEXT = re.compile(r"(?<=>)[^<>]{100,}(?=<)")
+_LONG = re.compile(r"[^\s&;\u200b]{80}(?=[^\s&;\u200b]{20})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,14 @@ def substituted(page: str) -> tuple[str, tuple[str, ...]]:
         return composed, ()
     pattern = re.compile(f"[{re.escape(''.join(lacking))}]")
     return pattern.sub(lambda m: code_point(m[0]), composed), tuple(lacking)
+
+
+def breakable(page: str) -> str:
+    """Let words of a hundred characters and more break: setting them takes squares.
+
+    Tags stay as they are; their values hold no `>` of their own, since all is escaped.
+    """
+    return _TEXT.sub(lambda m: _LONG.sub("\\g<0>\u200b", m[0]), page)
 
 
 def code_point(char: str) -> str:

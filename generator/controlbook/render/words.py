@@ -159,6 +159,13 @@ TRIGGERS = {
     "both": "on change and periodic",
 }
 
+RULE_STATUS = {
+    "ok": "",
+    "idle": "nothing to look at",
+    "never-evaluated": "never evaluated",
+}
+"""What a deployed rule's status says beside its verdicts."""
+
 CONCLUSIONS = {
     Conclusion.SATISFIED: "Satisfied",
     Conclusion.NOT_SATISFIED: "Not satisfied",
@@ -349,6 +356,13 @@ def trigger(kind: str, frequency: str) -> str:
     word = TRIGGERS.get(kind, kind)
     every = FREQUENCIES.get(frequency, frequency)
     return f"{word}, every {every}" if every and kind != "change" else word
+
+
+def rule_status(status: str) -> str:
+    """Say what ails a deployed rule; empty while it works."""
+    if status.startswith("failing:"):
+        return f"failing: {status.removeprefix('failing:')}"
+    return RULE_STATUS.get(status, status)
 
 
 def everything(word: str, noun: str) -> str:

@@ -24,7 +24,12 @@ from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+)
 
 from controlbook.digest import canonical
 from controlbook.timeline import from_datetime, iso
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]  # boto3 has no types
 T = TypeVar("T")
 
+ADVICE = "set AWS credentials and AWS_DEFAULT_REGION"
 RESTARTS = 3
 """How often a listing whose token expired is begun again."""
 KEPT = ("config", "organizations", "sts")
@@ -48,7 +54,7 @@ KEPT = ("config", "organizations", "sts")
 
 _EXPIRED = {"InvalidNextTokenException", "InvalidNextToken", "ExpiredNextToken"}
 _SETTINGS = Config(
-    retries={"mode": "adaptive", "max_attempts": 8},
+    retries={"mode": "adaptive", "max_attempts": 5},
     user_agent_extra="controlbook",
     connect_timeout=10,
     read_timeout=60,
@@ -90,8 +96,7 @@ class Connections:
                     service, region_name=region or None, config=_SETTINGS
                 )
             except BotoCoreError as error:
-                advice = "set AWS credentials and AWS_DEFAULT_REGION"
-                raise SourceError(str(error), service, advice) from error
+                raise SourceError(str(error), service, ADVICE) from error
             if service in KEPT:
                 client.meta.events.register("before-parse", self._keep)
             self._clients[key] = client
@@ -160,8 +165,9 @@ class Conversation:
             self._count(error.response)
             raise _refused(service, operation, place, error) from error
         except BotoCoreError as error:
+            unset = isinstance(error, (NoCredentialsError, NoRegionError))
             name = f"{service}:{operation}"
-            raise SourceError(str(error), name) from error
+            raise SourceError(str(error), name, ADVICE if unset else "") from error
         self._count(answer)
         if service in KEPT:
             self._keep(service, operation, place, parameters)

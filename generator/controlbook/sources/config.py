@@ -8,85 +8,36 @@ Rules enforced here:
   happened meanwhile was not seen; a place that cannot be read keeps its last states
   and is missing;
 - what arrives after its window was closed becomes a correction, never an edit; what a
-  correction cannot take in cleanly is noted, and the run is incomplete.
+  correction cannot take in cleanly is noted, and the run is incomplete;
+- a history that the aggregator contradicts is no evidence.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from controlbook.digest import merkle_root
 from controlbook.errors import ControlbookError
-from controlbook.ledger import records_root_lines
-from controlbook.model import RuleInstance, Run, Standing, State, Transition
+from controlbook.model import Missing, State
 from controlbook.timeline import DAY, Instant, Interval, iso
 from controlbook.vault.packs import Pack, pack
 
 from . import Past, Place, Reading, Scope
 from .aws import Connections, Conversation, endpoint_of, shared
 from .delivery import Bucket
-from .fold import Deployment, Fold, seeded
-from .gathering import Gathering, gather, seed_histories
+from .fold import Fold, seeded
+from .gathering import Gathering, Known, gather, seed_histories
+from .head import Head, States, behind_places, behind_since, counted, head_of, regular
+from .late import corrected_by, take_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from controlbook.model import Missing, Settings
+    from controlbook.model import Settings, Transition
 
     from .delivery import HistoryFile
 
-Rows = tuple[RuleInstance, ...]
-States = tuple[Standing, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class Head:
-    """The rules and states that the next window starts from, by place."""
-
-    rules: dict[Place, Rows] = field(default_factory=dict)
-    states: dict[Place, States] = field(default_factory=dict)
-    collected: frozenset[Place] = frozenset()
-    """What the last run collected: these places need no seeding."""
-    end: Instant | None = None
-    """Where the last window ended."""
-    first: bool = True
-
-    @property
-    def all_rules(self) -> Rows:
-        """Every rule instance, by key."""
-        rows = (row for rows in self.rules.values() for row in rows)
-        return tuple(sorted(rows, key=lambda row: row.key))
-
-    @property
-    def all_states(self) -> States:
-        """Every resource's state."""
-        return tuple(sorted(row for rows in self.states.values() for row in rows))
-
-
-def head_of(past: Past) -> Head:
-    """Give what the ledger's last run left."""
-    last = past.last
-    if last is None:
-        return Head()
-    tiled = regular(past)[-1]
-    head = Head(first=False, collected=frozenset(tiled.collected), end=tiled.window.end)
-    place = {row.key: (row.account, row.region) for row in last.rules}
-    rules: dict[Place, list[RuleInstance]] = {}
-    for row in last.rules:
-        rules.setdefault(place[row.key], []).append(row)
-    states: dict[Place, list[Standing]] = {}
-    for standing in past.states():
-        states.setdefault(place[standing.instance], []).append(standing)
-    head.rules = {key: tuple(rows) for key, rows in rules.items()}
-    head.states = {key: tuple(rows) for key, rows in states.items()}
-    return head
-
-
-def regular(past: Past) -> tuple[Run, ...]:
-    """Give the runs whose windows tile: all but the corrections."""
-    return tuple(run for run in past.runs if run.kind != "correction")
+Packs = tuple[tuple[str, Pack], ...]
+"""(role, pack)"""
 
 
 class ConfigSource:
@@ -132,14 +83,17 @@ class ConfigSource:
         gathering = Gathering(talk=talk, settings=self.settings, bucket=self._bucket)
         places = sorted({place for _, scope in windows for place in scope.places})
         known = {
-            place: frozenset(row.resource for row in head.states.get(place, ()))
+            place: Known(
+                resources=frozenset(r.resource for r in head.states.get(place, ())),
+                behind_since=behind_since(past, place),
+            )
             for place in head.collected
         }
         # Up to now, since a delivery may lie in the folder of the day it came.
         span = Interval(windows[0][0].start, now)
         gather(gathering, places, span, known)
         collection = _Collection(gathering, head, past)
-        yield from collection.late(span.start)
+        yield from collection.correction(span.start)
         for index, (window, scope) in enumerate(windows):
             final = index == len(windows) - 1
             yield collection.window(window, scope, final=final)
@@ -154,6 +108,37 @@ class _Collection:
         self.past = past
         self.notes: list[str] = []
         self.complete = True
+        self._late: list[HistoryFile] = []
+        """Files that came late and changed nothing: stored all the same."""
+
+    def correction(self, start: Instant) -> Iterator[Reading]:
+        """Correct the past by what reached the bucket after its run."""
+        if self.past.last is None:
+            return
+        gathering = self.gathering
+        files = {place: found.files for place, found in gathering.found.items()}
+        late = take_in(files, self.head, self.past, start)
+        self.notes += late.notes
+        self.complete = self.complete and late.complete
+        if not late.transitions:
+            self._late = late.files
+            return
+        run, window = corrected_by(late, self.past)
+        count = len(late.transitions)
+        self.notes.append(
+            f"{count} transition{'s' if count > 1 else ''} reached the delivery bucket"
+            f" after run {run.seq:06d} had closed its window"
+        )
+        items = [i for f in late.files for i in f.items if i.at < start]
+        yield self._reading(
+            kind="correction",
+            window=window,
+            corrects=run.seq,
+            expected=tuple(late.places),
+            collected=tuple(late.places),
+            transitions=tuple(sorted(late.transitions)),
+            packs=_packs(late.files, (i.record for i in items), gathering.talk),
+        )
 
     def window(self, window: Interval, scope: Scope, *, final: bool) -> Reading:
         """Fold one window; the aggregator's view belongs to the final one."""
@@ -162,52 +147,54 @@ class _Collection:
             # Nobody looked in between: nothing is known of the states at the start.
             head.collected = frozenset()
         transitions: list[Transition] = []
-        collected: list[Place] = []
         missing: list[Missing] = []
+        folded: list[Place] = []
         for place in scope.places:
             if place in gathering.found and self._fold(place, window, transitions):
-                collected.append(place)
+                folded.append(place)
             missing += gathering.missing(place, window)
-        if final:
-            self._cross_check(window, collected)
-        self.notes = [*gathering.notes, *self.notes]
+        # Evidence that contradicts itself is none; the next run reads afresh.
+        doubtful = self._cross_check(window, folded) if final else ()
+        missing += [_without(place, window) for place in doubtful]
+        collected = tuple(place for place in folded if place not in doubtful)
         head.collected = frozenset(collected)
+        head.behind = behind_places(missing)
         head.end = window.end
         head.first = False
-        items = [
-            item
-            for place in collected
-            for item in gathering.found[place].items
-            if window.contains(item.at)
-        ]
-        files = [file for place in collected for file in gathering.found[place].files]
-        reading = self._reading(
-            Reading(
-                kind="regular" if final else "backfill",
-                window=window,
-                expected=scope.places,
-                collected=tuple(collected),
-                missing=tuple(sorted(missing)),
-                transitions=tuple(sorted(transitions)),
-                packs=_packs(
-                    (f for f in files if any(window.contains(i.at) for i in f.items)),
-                    (*(i.record for i in items), *(gathering.records if final else ())),
-                    gathering.talk,
-                ),
-                aws_date=Instant(0),
-                principal="",
-                endpoint="",
-            )
+        self.notes = [*gathering.notes, *self.notes]
+        return self._reading(
+            kind="regular" if final else "backfill",
+            window=window,
+            expected=scope.places,
+            collected=collected,
+            missing=tuple(sorted(missing)),
+            transitions=tuple(sorted(transitions)),
+            packs=self._window_packs(window, folded, final=final),
         )
-        self.notes = []
-        return reading
 
-    def _reading(self, reading: Reading) -> Reading:
-        """Fill in what every reading of one gathering shares."""
+    def _window_packs(
+        self, window: Interval, places: list[Place], *, final: bool
+    ) -> Packs:
+        """Give the files with items of a window, and its items as records."""
+        gathering, found = self.gathering, self.gathering.found
+        files, self._late = self._late, []
+        records = list(gathering.records) if final else []
+        for place in places:
+            records += [i.record for i in found[place].items if window.contains(i.at)]
+            files += [
+                file
+                for file in found[place].files
+                if any(window.contains(item.at) for item in file.items)
+            ]
+        return _packs(files, records, gathering.talk)
+
+    def _reading(self, **fields: Any) -> Reading:  # noqa: ANN401 - Reading's own fields
+        """Complete a reading by what every reading of one gathering shares."""
         gathering, talk = self.gathering, self.gathering.talk
         client = talk.aws.client("config", "", gathering.settings.region)
-        return replace(
-            reading,
+        notes, self.notes = tuple(dict.fromkeys(self.notes)), []
+        return Reading(
+            **fields,
             aws_date=talk.aws_date or Instant(0),
             principal=gathering.principal,
             endpoint=endpoint_of(client),
@@ -217,7 +204,7 @@ class _Collection:
             queries=talk.queries,
             rules=self.head.all_rules,
             states=self.head.all_states,
-            notes=tuple(dict.fromkeys(self.notes)),
+            notes=notes,
             organizations_sha256=gathering.organizations_sha256,
         )
 
@@ -231,7 +218,7 @@ class _Collection:
         opening = head.states.get(place, ())
         seeds: States | None = None
         unknown: set[str] = set()
-        if place not in head.collected:
+        if place not in head.collected or place in head.behind:
             try:
                 histories = seed_histories(self.gathering, place, window.start)
             except ControlbookError as error:
@@ -257,180 +244,58 @@ class _Collection:
         )
         return True
 
-    def _cross_check(self, window: Interval, collected: Iterable[Place]) -> None:
-        """Compare what the aggregator shows as NON_COMPLIANT with the folded states."""
+    def _cross_check(
+        self, window: Interval, collected: Iterable[Place]
+    ) -> tuple[Place, ...]:
+        """Compare what the aggregator shows as NON_COMPLIANT with the folded states.
+
+        Gives the places whose history lacks something.
+        """
         fresh = self.gathering.sources or {}
+        doubtful = []
         for place in collected:
             if fresh[place].status != "SUCCEEDED":
                 continue
-            names = {row.deployed_as: row.key for row in self.head.rules[place]}
-            for deployed in self.gathering.found[place].survey.rules:
-                names[deployed.instance.deployed_as] = deployed.instance.key
-            states = {
-                (row.instance, row.resource): row for row in self.head.states[place]
-            }
-            for seen in self.gathering.contributors:
-                if seen.place != place or seen.recorded >= window.end:
-                    continue
-                row = states.get((names.get(seen.rule, ""), seen.resource))
-                # A state newer than the aggregator's verdict contradicts nothing.
-                newer = row is not None and row.since > seen.recorded
-                if newer or (row and row.state is State.NON_COMPLIANT):
-                    continue
+            notes = self._contradictions(place, window)
+            if notes:
+                doubtful.append(place)
                 self.complete = False
-                self.notes.append(
-                    f"{' '.join(place)}: the aggregator shows {seen.resource} as"
-                    f" NON_COMPLIANT under {seen.rule} since {iso(seen.recorded)} or"
-                    f" before, the history says {row.state if row else 'nothing'}"
-                )
+                self.notes += notes
+        return tuple(doubtful)
 
-    # --- what came late -------------------------------------------------------------
-
-    def late(self, start: Instant) -> Iterator[Reading]:
-        """Correct the past by items that reached the bucket after their run."""
-        last = self.past.last
-        if last is None:
-            return
-        seen = {stored.sha256 for run in self.past.runs for stored in run.objects}
-        transitions: list[Transition] = []
-        files: list[HistoryFile] = []
-        places: list[Place] = []
-        for place in sorted(self.gathering.found):
-            fresh = [
-                file
-                for file in self.gathering.found[place].files
-                if file.pack.sha256 not in seen
-                and any(item.at < start for item in file.items)
-            ]
-            if place in self.head.collected and fresh:
-                moved = self._late_of(place, fresh, start)
-                if moved:
-                    transitions += moved
-                    files += fresh
-                    places.append(place)
-        if transitions:
-            yield self._correction(tuple(sorted(transitions)), files, places, start)
-
-    def _late_of(
-        self, place: Place, files: list[HistoryFile], start: Instant
-    ) -> tuple[Transition, ...]:
-        """Give the transitions of a place's late items, and move its states."""
-        head = self.head
-        deployment = _known_rules(head.rules.get(place, ()))
-        known = {
-            (move.resource, move.at)
-            for run in self.past.runs
-            for move in run.transitions
-            if (move.account, move.region) == place
+    def _contradictions(self, place: Place, window: Interval) -> list[str]:
+        names = {
+            deployed.instance.deployed_as: deployed.instance.key
+            for deployed in self.gathering.found[place].survey.rules
         }
-        begin = self.past.runs[0].window.start
-        fold = Fold(head.states.get(place, ()), deployment)
-        for item in sorted({item for file in files for item in file.items}):
-            if item.at >= start or (item.resource, item.at) in known:
+        states = {(row.instance, row.resource): row for row in self.head.states[place]}
+        notes = []
+        for seen in self.gathering.contributors:
+            if seen.place != place or seen.recorded >= window.end:
                 continue
-            standing = fold.of(item.resource).values()
-            if item.at < begin or any(row.since > item.at for row in standing):
-                self.complete = False
-                self.notes.append(
-                    f"{' '.join(place)}: a late item of {item.resource}, captured"
-                    f" {iso(item.at)}, lies before what is known and was not taken in"
-                )
+            row = states.get((names.get(seen.rule, ""), seen.resource))
+            # A state newer than the aggregator's verdict contradicts nothing.
+            newer = row is not None and row.since > seen.recorded
+            if newer or (row and row.state is State.NON_COMPLIANT):
                 continue
-            fold.add(item)
-        head.states[place] = fold.states
-        head.rules[place] = counted(
-            deployment.rules,
-            fold.states,
-            head.rules.get(place, ()),
-            fold.transitions,
-        )
-        return fold.transitions
-
-    def _correction(
-        self,
-        transitions: tuple[Transition, ...],
-        files: list[HistoryFile],
-        places: list[Place],
-        start: Instant,
-    ) -> Reading:
-        first = transitions[0].at
-        runs = regular(self.past)
-        corrected = next(run for run in runs if run.window.end > first)
-        items = [i for f in files for i in f.items if i.at < start]
-        count = len(transitions)
-        self.notes.append(
-            f"{count} transition{'s' if count > 1 else ''} reached the delivery bucket"
-            f" after run {corrected.seq:06d} had closed its window"
-        )
-        reading = self._reading(
-            Reading(
-                kind="correction",
-                window=Interval(corrected.window.start, runs[-1].window.end),
-                corrects=corrected.seq,
-                expected=tuple(places),
-                collected=tuple(places),
-                transitions=transitions,
-                packs=_packs(
-                    files, (item.record for item in items), self.gathering.talk
-                ),
-                aws_date=Instant(0),
-                principal="",
-                endpoint="",
+            notes.append(
+                f"{' '.join(place)}: the aggregator shows {seen.resource} as"
+                f" NON_COMPLIANT under {seen.rule} since {iso(seen.recorded)} or"
+                f" before, the history says {row.state if row else 'nothing'}"
             )
-        )
-        self.notes = []
-        return reading
+        return notes
 
 
-def _known_rules(rows: Rows) -> Deployment:
-    return Deployment(
-        rules={row.key: row for row in rows},
-        arns={},
-        names={row.deployed_as: row.key for row in rows},
+def _without(place: Place, window: Interval) -> Missing:
+    account, region = place
+    return Missing(
+        account=account, region=region, reason="source-failed", interval=window
     )
-
-
-def counted(
-    rules: Mapping[str, RuleInstance],
-    states: States,
-    before: Rows,
-    transitions: Iterable[Transition],
-) -> Rows:
-    """Give the rule rows with population, counts and records root at a window's end."""
-    moved = {move.instance for move in transitions}
-    old = {row.key: row for row in before}
-    by_rule: dict[str, list[Standing]] = {}
-    for row in states:
-        by_rule.setdefault(row.instance, []).append(row)
-    found = []
-    for key, rule in sorted(rules.items()):
-        if key in old and key not in moved:
-            last = old[key]
-            found.append(
-                replace(
-                    rule,
-                    population=last.population,
-                    counts=last.counts,
-                    records_root=last.records_root,
-                )
-            )
-            continue
-        standing = by_rule.get(key, [])
-        counts = Counter(row.state.value for row in standing)
-        found.append(
-            replace(
-                rule,
-                population=len(standing),
-                counts=tuple(sorted(counts.items())),
-                records_root=merkle_root(records_root_lines(standing)),
-            )
-        )
-    return tuple(found)
 
 
 def _packs(
     files: Iterable[HistoryFile], records: Iterable[bytes], talk: Conversation
-) -> tuple[tuple[str, Pack], ...]:
+) -> Packs:
     """Give AWS's files and pages as they came, and the records read from them."""
     sources = {file.pack.sha256: file.pack for file in files}
     return (

@@ -46,7 +46,7 @@ class Bucket:
         self.name = name
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
-    def folders(self, place: Place, start: Instant, end: Instant) -> Iterator[str]:
+    def folders(self, place: Place, start: Instant, end: int) -> Iterator[str]:
         """Give the key prefix of each day from `start` to `end`, both days included."""
         account, region = place
         day = start - start % DAY
@@ -60,7 +60,7 @@ class Bucket:
             day += DAY
 
     def keys(
-        self, talk: Conversation, place: Place, start: Instant, end: Instant
+        self, talk: Conversation, place: Place, start: Instant, end: int
     ) -> tuple[dict[str, Instant], list[str]]:
         """List the history files of some days: key → when it was written.
 

@@ -59,6 +59,15 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger knows of a place that its last run collected."""
+
+    resources: frozenset[str]
+    behind_since: Instant | None = None
+    """Start of the first of the last windows that deliveries did not reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contributor:
     """A resource that the aggregator shows as NON_COMPLIANT now."""
 
@@ -156,12 +165,11 @@ def gather(
     gathering: Gathering,
     places: Iterable[Place],
     span: Interval,
-    known: Mapping[Place, frozenset[str]],
+    known: Mapping[Place, Known],
 ) -> None:
     """Ask everything that the windows of a span need.
 
-    `known` holds the resources of each place whose states the ledger has. Raises
-    SourceError only where AWS cannot be talked to at all.
+    Raises SourceError only where AWS cannot be talked to at all.
     """
     talk = gathering.talk
     identity = talk.ask("sts", "get_caller_identity")
@@ -237,7 +245,7 @@ def _sources(gathering: Gathering) -> None:
 
 
 def _place(
-    gathering: Gathering, place: Place, span: Interval, known: frozenset[str] | None
+    gathering: Gathering, place: Place, span: Interval, known: Known | None
 ) -> Found:
     talk, bucket = gathering.talk, gathering.bucket
     surveyed = survey(talk, place)
@@ -247,13 +255,16 @@ def _place(
             survey=surveyed, files=(), items=_asked(gathering, place, span, known)
         )
     keys, strange = bucket.keys(talk, place, span.start, span.end)
+    behind = known.behind_since if known else None
+    before = Instant(span.start - LOOKBACK)
     early, odd = bucket.keys(
-        talk, place, Instant(span.start - LOOKBACK), Instant(span.start - 1)
+        talk, place, before if behind is None else min(before, behind), span.start - 1
     )
     for key in (*odd, *strange):
         gathering.notes.append(f"s3://{bucket.name}/{key} is not named as AWS names it")
     # Of the days before, only what was written since; to begin with, all of it.
-    late = [k for k, at in early.items() if at >= span.start or known is None]
+    since = before if known is None else behind or span.start
+    late = [key for key, written in early.items() if written >= since]
     files = tuple(bucket.read(talk, key) for key in sorted({*late, *keys}))
     items, notes = in_order(item for file in files for item in file.items)
     gathering.notes += notes
@@ -263,12 +274,12 @@ def _place(
 
 
 def _asked(
-    gathering: Gathering, place: Place, span: Interval, known: frozenset[str] | None
+    gathering: Gathering, place: Place, span: Interval, known: Known | None
 ) -> tuple[Item, ...]:
     """Without delivery files, ask for the history of every resource that moved."""
     current = gathering.current.get(place, {})
     moved = {name for name, item in current.items() if item.at >= span.start}
-    gone = (known or frozenset()) - current.keys()
+    gone = (known.resources if known else frozenset()) - current.keys()
     found: list[Item] = []
     for resource in sorted(moved | gone):
         found += items_within(gathering.talk, place, resource, span)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import small
 from pypdf import PdfReader
 
 from controlbook.errors import ControlbookError
-from controlbook.render import pdf
+from controlbook.render import pdf, typeface
 
 if TYPE_CHECKING:
     from controlbook.render.report import Report
@@ -398,3 +399,36 @@ def test_reader_of_the_pdf_sees_no_javascript_and_no_forms(final: PdfReader) -> 
     assert "/AcroForm" not in root
     assert "/OpenAction" not in root
     assert "/JavaScript" not in (root.get("/Names") or {})
+
+
+@pytest.mark.threat("T71")
+@pytest.mark.parametrize(
+    "body",
+    ["x" * 200_000, ">" * 3_000 + " a", "*" * 20_000 + "a", "word word. " * 20_000],
+    ids=["word", "quotes", "stars", "long"],
+)
+def test_pathological_text_is_cut_with_its_count_and_stays_breakable(body: str) -> None:
+    html = pdf.page(with_note(small.report(), body))
+    assert len(html) < len(pdf.page(small.report())) + 60_000
+    if len(body) > pdf.LONGEST:
+        assert f"of {len(body):,} characters; the whole text stands in" in html
+    words = re.sub(r"<[^>]*>", " ", html)
+    assert max(map(len, re.split(r"[\s\u200b]+", words))) < 200
+
+
+def test_digests_stay_whole_and_longer_words_may_break() -> None:
+    html = f"<p title='{'t' * 150}'>{'d' * 64} {'w' * 150}</p>"
+    shown = typeface.breakable(html)
+    assert "d" * 64 + " " in shown
+    assert "t" * 150 in shown
+    assert "w" * 80 + "\u200b" + "w" * 70 in shown
+
+
+def test_statements_stand_as_they_were_written() -> None:
+    report = small.report()
+    control = report.library.controls["key-management"]
+    odd = replace(control, statement="Keys *and*\n1. <b>custodians</b>\n")
+    controls = {**report.library.controls, odd.id: odd}
+    html = pdf.page(replace(report, library=replace(report.library, controls=controls)))
+    assert "<b>custodians" not in html
+    assert "Keys *and*\n1. <b>custodians</b>" in unescape(html)

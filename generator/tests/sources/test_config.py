@@ -13,7 +13,8 @@ from collecting import Desk, desk
 
 from controlbook.errors import ControlbookError, Exit
 from controlbook.ledger import chain_problems, fold_states, parse_state_lines
-from controlbook.sandbox.example import PROD, REGION, example, tiny
+from controlbook.sandbox.example import PROD, REGION, example
+from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import (
     FIRST,
     LAST,
@@ -296,6 +297,29 @@ def test_what_arrives_late_becomes_a_correction(tmp_path: Path) -> None:
         assert [r.kind for r in at.collect("2028-01-04T06:00:00Z").runs] == ["regular"]
 
 
+def test_a_late_item_before_what_is_known_is_not_slipped_in(tmp_path: Path) -> None:
+    world = tiny()
+    again = replace(
+        world.verdicts[-1],
+        at=instant("2028-01-01T20:00:00Z"),
+        account=ALPHA,
+        rule=SSE,
+        resource="AWS::S3::Bucket/beta",
+        state="NON_COMPLIANT",
+    )
+    world = replace(world, verdicts=tuple(sorted((*world.verdicts, again))))
+    with desk(world, tmp_path, delayed(20, silent=True)) as at:
+        codes = [result.code for result in at.days("2028-01-01T06:00:00Z", 4)]
+        assert codes == [Exit.FINE, Exit.FINE, Exit.UNAVAILABLE, Exit.FINE]
+        assert "correction" not in {run.kind for run in at.runs}
+        assert [run.complete for run in at.runs] == [True, True, False, True]
+        assert len(at.runs[2].notes) == 2
+        assert "captured 2028-01-01T10:00:00Z, lies before" in at.runs[2].notes[0]
+        # The file is in the vault all the same.
+        kept = {stored.content_sha256 for stored in at.runs[2].objects}
+        assert len(kept) == len(at.runs[2].objects) == 5
+
+
 def test_a_delivery_that_is_behind_is_a_gap(tmp_path: Path) -> None:
     late = DeliveryDelay(
         account=ALPHA,
@@ -312,6 +336,91 @@ def test_a_delivery_that_is_behind_is_a_gap(tmp_path: Path) -> None:
             "delivery-behind",
             "2028-01-02T00:00:00Z",
         )
+
+
+def test_days_that_deliveries_did_not_reach_are_corrected_when_they_come(
+    tmp_path: Path,
+) -> None:
+    late = DeliveryDelay(
+        account=ALPHA,
+        start=instant("2028-01-01T06:30:00Z"),
+        end=instant("2028-01-02T00:30:00Z"),
+        by=40 * HOUR,
+    )
+    with desk(tiny(), tmp_path, Trouble(delays=(late,))) as at:
+        at.days("2028-01-01T06:00:00Z", 4)
+        first, behind, correction, *rest = at.runs
+        assert {reason for _, reason, *_ in reasons(behind)} == {"delivery-behind"}
+        assert (correction.kind, correction.corrects) == ("correction", 2)
+        assert told(correction) == TENTH
+        assert not any(run.missing for run in (first, *rest))
+        assert all(run.complete for run in at.runs)
+
+
+def test_states_are_read_afresh_after_deliveries_that_never_came(
+    tmp_path: Path,
+) -> None:
+    world = tiny()
+    bad = replace(
+        world.verdicts[-1],
+        at=instant("2028-01-02T03:00:00Z"),
+        account=ALPHA,
+        rule=SSE,
+        resource="AWS::S3::Bucket/alpha",
+        state="NON_COMPLIANT",
+    )
+    never = DeliveryDelay(
+        account=ALPHA,
+        start=instant("2028-01-02T05:30:00Z"),
+        end=instant("2028-01-03T00:30:00Z"),
+        by=400 * HOUR,
+    )
+    world = replace(world, verdicts=tuple(sorted((*world.verdicts, bad))))
+    with desk(world, tmp_path, Trouble(delays=(never,))) as at:
+        at.days("2028-01-01T06:00:00Z", 4)
+        assert {(a, r) for a, r, *_ in reasons(at.runs[2])} == {
+            (ALPHA, "delivery-behind"),
+            (ALPHA, "source-failed"),
+        }
+        assert [
+            (iso(t.at), t.after, t.precision)
+            for t in at.runs[3].transitions
+            if t.account == ALPHA
+        ] == [("2028-01-03T00:00:00Z", "NON_COMPLIANT", "seed")]
+
+
+def test_a_history_that_the_aggregator_contradicts_is_no_evidence(
+    tmp_path: Path,
+) -> None:
+    world = tiny()
+    bad = replace(
+        world.verdicts[-1],
+        at=instant("2028-01-02T03:00:00Z"),
+        account=ALPHA,
+        rule=SSE,
+        resource="AWS::S3::Bucket/alpha",
+        state="NON_COMPLIANT",
+    )
+    lost = DeliveryDelay(
+        account=ALPHA,
+        start=instant("2028-01-02T06:00:00Z"),
+        end=instant("2028-01-02T07:00:00Z"),
+        by=400 * HOUR,
+        silent=True,
+    )
+    world = replace(world, verdicts=tuple(sorted((*world.verdicts, bad))))
+    with desk(world, tmp_path, Trouble(delays=(lost,))) as at:
+        codes = [result.code for result in at.days("2028-01-01T06:00:00Z", 4)]
+        assert codes == [Exit.FINE, Exit.FINE, Exit.UNAVAILABLE, Exit.FINE]
+        doubtful, afresh = at.runs[2:]
+        assert not doubtful.complete
+        assert {(a, r) for a, r, *_ in reasons(doubtful)} == {(ALPHA, "source-failed")}
+        assert "the aggregator shows AWS::S3::Bucket/alpha" in doubtful.notes[0]
+        assert [
+            (iso(t.at), t.after, t.precision)
+            for t in afresh.transitions
+            if t.account == ALPHA
+        ] == [("2028-01-03T00:00:00Z", "NON_COMPLIANT", "seed")]
 
 
 def test_a_failing_rule_says_so(tmp_path: Path) -> None:

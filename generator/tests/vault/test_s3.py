@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUCKET = "evidence"
-NOW = Instant(time.time_ns() // 1_000_000_000 * 1000)
-"""The server's clock decides what it takes as a date to come."""
+# The server's clock decides what it takes as a date to come.
+NOW = Instant(time.time_ns() // 1_000_000_000 * 1000)  # noqa: TID251
 UNTIL = Instant(NOW + DAY)
 
 pytestmark = pytest.mark.slow

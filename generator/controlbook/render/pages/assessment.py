@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from controlbook.model import State
 from controlbook.timeline import subtract, union
 
-from . import write
+from . import index, write
 
 if TYPE_CHECKING:
     from controlbook.model import Requirement, RuleInstance, Standing
@@ -70,7 +71,12 @@ def evidence(view: View) -> Page:
         "Evidence and ledger",
         "evidence",
         (view.report,),
-        {"view": view, "holes": holes(view), "streams": view.report.ledger.runs},
+        {
+            "view": view,
+            "holes": holes(view),
+            "streams": view.report.ledger.runs,
+            "rows": index.rows(view.report.runs),
+        },
     )
 
 
@@ -101,7 +107,15 @@ def state(view: View) -> Page:
         "State as of the last run",
         "state",
         (view.report,),
-        {"view": view, "rows": rows, "run": view.last_run, "listed": LISTED},
+        {
+            "view": view,
+            "groups": [
+                (rule, list(found))
+                for rule, found in groupby(rows, key=lambda found: found.row.rule)
+            ],
+            "run": view.last_run,
+            "listed": LISTED,
+        },
     )
 
 

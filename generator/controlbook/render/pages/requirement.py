@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controlbook.model import ConfigRule
 from controlbook.render import sentences
 
-from . import lanes, write
+from . import index, lanes, write
 
 if TYPE_CHECKING:
     from controlbook.model import (
@@ -70,7 +70,9 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "drawing": lanes.draw(rows, period, view.report.findings.collected)
             if rows
             else "",
-            "runs": _runs(view, item),
+            "rows": index.rows(_runs(view, item)),
+            "runs_shown": RUNS_SHOWN,
+            "all_runs": len(view.report.runs),
             "subject": subject_rows(
                 status.judgement, view.report.subjects[item.number]
             ),
@@ -111,19 +113,19 @@ def _other_sources(
     )
 
 
-def _runs(view: View, item: Requirement) -> tuple[tuple[Run, ...], int]:
-    """Choose the runs to list: first, last, those that saw a change, the newest."""
+def _runs(view: View, item: Requirement) -> tuple[Run, ...]:
+    """Choose the runs to list: the first, the last, and those that saw a change."""
     runs = view.report.runs
     keys = view.instances(item)
     changed = [
         run for run in runs if any(move.instance in keys for move in run.transitions)
     ]
     wanted = {run.seq: run for run in (*runs[:1], *runs[-1:])}
-    for run in (*changed, *reversed(runs)):
+    for run in changed:
         if len(wanted) >= RUNS_SHOWN:
             break
         wanted.setdefault(run.seq, run)
-    return tuple(wanted[seq] for seq in sorted(wanted)), len(runs)
+    return tuple(wanted[seq] for seq in sorted(wanted))
 
 
 def _queries(view: View) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -76,6 +76,11 @@ class View:
             return person or words.NOTHING
         return found.name
 
+    def known(self, person: str) -> bool:
+        """Tell whether a person or team is in people.yml, and so has a queue."""
+        library = self.report.library
+        return person in library.people or person in library.teams
+
     def qualification(self, person: str) -> str:
         """Give a person's qualification and organisation."""
         found = self.report.library.people.get(person)
@@ -98,9 +103,22 @@ class View:
         return tuple(table[n] for n in self.report.assessment.requirements)
 
     def heading_of(self, item: Requirement) -> str:
-        """Give the title of the requirement above this one, for groups of rows."""
-        parent = self.report.framework.requirements.get(item.parent)
-        return f"{parent.number} {parent.title}" if parent else item.parent
+        """Give the chapter that a requirement belongs to, for groups of rows."""
+        table = self.report.framework.requirements
+        above = table.get(item.parent)
+        while above and above.parent in table:
+            above = table[above.parent]
+        return f"{above.number} {above.title}" if above else item.parent
+
+    @cached_property
+    def excluded(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The requirements left out, by reason: (reason, numbers with titles)."""
+        table = self.report.framework.requirements
+        found: dict[str, list[str]] = {}
+        for number, reason in self.report.assessment.excluded:
+            title = table[number].title if number in table else ""
+            found.setdefault(reason, []).append(f"{number} {title}".strip())
+        return tuple((reason, tuple(names)) for reason, names in found.items())
 
     def status(self, number: str) -> RequirementStatus:
         """Give a requirement's derived status."""
@@ -381,11 +399,11 @@ class View:
 
     @cached_property
     def vaults(self) -> tuple[str, ...]:
-        """Buckets (or folders) with the kind of vault."""
+        """Where the vault lies."""
         return tuple(
             sorted(
                 {
-                    f"{stored.bucket} ({run.vault})"
+                    stored.bucket if run.vault == "s3" else "a folder, without a lock"
                     for run in self.report.runs
                     for stored in run.objects
                 }

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from controlbook.render.report import Report
     from controlbook.timeline import Instant, Interval
 
+LONGEST = 20_000
+"""Characters of a person's text that a page shows."""
+
 HOME = "index.md"
 GLOSSARY = "glossary/index.md"
 VERIFY = "verify/index.md"
@@ -195,9 +198,10 @@ def _environment() -> Environment:
         chip=chip,
         code=code,
         hash=short_digest,
+        ident=ident,
         heading=safe.heading,
         iso=iso,
-        markdown=safe.markdown,
+        told=told,
         stretch=stretch,
         time=time,
     )
@@ -222,6 +226,22 @@ def _shown(value: object) -> object:
     return value if isinstance(value, Markup) else safe.text(value)
 
 
+def told(text: str, path: str) -> Markup:
+    """Show people's Markdown; what is longer than a few pages ends with its place."""
+    shown = text
+    if len(text) > LONGEST:
+        shown = text[:LONGEST].rpartition("\n")[0] or text[:LONGEST]
+    rest = (
+        Markup(
+            "<p><strong>Showing {} of {} characters; the whole text stands in "
+            "{}.</strong></p>"
+        ).format(f"{len(shown):,}", f"{len(text):,}", safe.text(path))
+        if len(shown) < len(text)
+        else Markup("")
+    )
+    return safe.markdown(shown) + rest
+
+
 def chip(label: words.Label, extra: str = "") -> Markup:
     """Draw a status as word, shape and colour."""
     word = f"{label.word} {extra}" if extra else label.word
@@ -243,6 +263,11 @@ def short_digest(digest: str, length: int = 12) -> Markup:
     )
 
 
+def ident(name: str) -> Markup:
+    """Show an id on one line."""
+    return safe.assembled(f'<code class="cb-id">{safe.text(name)}</code>')
+
+
 def code(value: str) -> Markup:
     """Show a name in the fixed-width face, with places where it may break."""
     text = re.sub(r"([/_:.-]+)(?=\w)", r"\1<wbr>", str(safe.text(value)))
@@ -258,7 +283,7 @@ def time(moment: Instant) -> Markup:
 
 def stretch(interval: Interval) -> Markup:
     """Show an interval; each of its times stays on one line."""
-    text = words.stretch(interval.start, interval.end)
-    return Markup(" to ").join(
-        Markup("<time>{}</time>").format(part) for part in text.split(" to ")
-    )
+    start, end = words.stretch(interval.start, interval.end).split(" to ")
+    return Markup(
+        '<time>{}</time> <span class="cb-nowrap">to <time>{}</time></span>'
+    ).format(start, end)

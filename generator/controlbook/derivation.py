@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deriving a report again from ledger and sources, and comparing what was published.
+
+Rules enforced here:
+- facts and data files must be equal to the byte, so no figure is taken on trust;
+- a requirement that is published as signed is signed, over what is here; what is
+  published as stale or unsigned is no forgery, but still open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .approve import Record, approve
+from .digest import canonical, digest_of
+from .extracts import carried_packs
+from .faults import Faults, still_open, wrong
+from .model import Status
+from .render.data import data_files
+from .render.facts import facts
+from .render.report import Commit, Report
+from .subjects import requirement_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from .digest import Json
+    from .model import RequirementStatus
+    from .seals import Documents
+
+SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
+_MOST_REASONS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """A report as ledger and sources give it, whatever was published."""
+
+    report: Report
+    data: Mapping[str, bytes]
+    """Its data files."""
+
+
+def derive(record: Record, *, commit: Commit, release: str) -> Derived:
+    """Derive statuses, subjects, facts and data files from values alone."""
+    library, assessment = record.library, record.assessment
+    statuses = approve(record)
+    subjects = {
+        number: requirement_subject(
+            library, record.findings, record.ledger, assessment, number
+        )
+        for number in assessment.requirements
+    }
+    document = facts(
+        library, record.ledger, record.findings, statuses, subjects, assessment
+    )
+    report = Report(
+        library=library,
+        ledger=record.ledger,
+        assessment=assessment,
+        framework=library.frameworks[assessment.framework],
+        findings=record.findings,
+        statuses=statuses,
+        subjects=subjects,
+        closing=(),
+        commit=commit,
+        facts=document,
+        facts_root=digest_of(document),
+        release=release,
+        generator="",
+    )
+    return Derived(report=report, data=data_files(report))
+
+
+def figure_faults(
+    derived: Derived,
+    documents: Documents,
+    files: Mapping[str, bytes],
+    packs: Collection[str],
+) -> Faults:
+    """Compare facts and data files; name the packs that the report rests on."""
+    report = derived.report
+    yield from _facts_faults(report, documents, files)
+    for path, data in derived.data.items():
+        if files.get(path) != data:
+            yield wrong(f"{path}: is not what sources and ledger give")
+    needed = carried_packs(
+        report.ledger, report.findings, report.statuses, report.assessment
+    )
+    for digest in sorted(needed.keys() - set(packs)):
+        yield wrong(f"packs/{digest}.leaves: is absent, though the report rests on it")
+
+
+def _facts_faults(
+    report: Report, documents: Documents, files: Mapping[str, bytes]
+) -> Faults:
+    due = canonical(report.facts)
+    if due == files.get("facts.json"):
+        return
+    tree = dict(report.facts) if isinstance(report.facts, dict) else {}
+    keys = [
+        key
+        for key in sorted({*tree, *documents.facts})
+        if tree.get(key) != documents.facts.get(key)
+    ]
+    yield wrong(
+        "facts.json: is not what sources and ledger give; these differ:"
+        f" {', '.join(keys) or 'its spelling'}"
+    )
+
+
+def status_faults(derived: Derived, rows: Iterable[Mapping[str, Json]]) -> Faults:
+    """Compare the status of each requirement with its row among the published facts."""
+    published = {str(row.get("number")): str(row.get("status")) for row in rows}
+    for number, status in derived.report.statuses.items():
+        shown, due = published.get(number, "nothing"), status.status
+        if shown != due.value:
+            yield wrong(
+                f"{number} is published as {shown}, but is {due.value}: {_why(status)}"
+            )
+        elif due not in SIGNED:
+            yield still_open(f"{number} is {due.value}: {_why(status)}")
+        for id_ in status.unannotated:
+            yield still_open(f"{number}: {id_} is not annotated")
+
+
+def _why(status: RequirementStatus) -> str:
+    judgements = (
+        (status.requirement, status.judgement),
+        *status.attestations.items(),
+    )
+    parts = [
+        f"{about}: {part.name} was {part.signed[:12] or 'not signed'}, is"
+        f" {part.now[:12]}"
+        for about, judgement in judgements
+        for part in judgement.stale
+    ]
+    parts.extend(
+        f"{about}: {reason}"
+        for about, judgement in judgements
+        for reason in judgement.reasons
+    )
+    return "; ".join(parts[:_MOST_REASONS]) or "nothing is missing"
