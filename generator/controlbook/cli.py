@@ -220,6 +220,11 @@ VERBS = (
                 action="store_true",
                 help="build what is not released, with DRAFT on every page",
             ),
+            _argument(
+                "--internal",
+                action="store_true",
+                help="show your licensed copy of the standard's text; with --draft",
+            ),
             _argument("--out", type=Path, metavar="DIR", help="default: build"),
         ),
     ),

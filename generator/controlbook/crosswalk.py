@@ -183,14 +183,13 @@ def users(library: Library) -> Mapping[str, tuple[tuple[str, str, MappedControl]
 def elsewhere(
     library: Library,
     framework: str,
-    number: str,
+    item: Requirement,
     index: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None,
 ) -> tuple[Elsewhere, ...]:
     """Say what else the reviewed controls of a requirement speak to, by framework.
 
     `index` is what `users` gives, for those who ask about many requirements.
     """
-    item = library.frameworks[framework].requirements[number]
     index = users(library) if index is None else index
     shared: dict[tuple[str, str], list[tuple[MappedControl, MappedControl]]] = (
         defaultdict(list)
@@ -198,7 +197,7 @@ def elsewhere(
     for own in _mappings(item):
         if own.state is MappingState.REVIEWED:
             for other_id, other_number, row in index.get(own.control, ()):
-                if (other_id, other_number) != (framework, number):
+                if (other_id, other_number) != (framework, item.number):
                     shared[other_id, other_number].append((own, row))
     found = [
         Elsewhere(

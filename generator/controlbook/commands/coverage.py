@@ -108,7 +108,6 @@ class _Row:
             lines += _listed(
                 "reached, though the reference does not have it",
                 [self._extra(pair) for pair in held.extra],
-                shown,
             )
         lines += _listed("number that differs", self._numbers())
         return lines
