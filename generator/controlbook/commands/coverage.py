@@ -124,7 +124,8 @@ class _Row:
         items = self._framework.requirements
         named = {number for number, _ in self._reference.pairs}
         parents = {item.parent for item in items.values()}
-        found = [f"{number} is missing in the file" for number in given - items.keys()]
+        missing = sorted(given - items.keys(), key=natural)
+        found = []
         for number in items.keys() - given:
             cause = (
                 "named by the mapping, not by the catalogue"
@@ -134,7 +135,10 @@ class _Row:
                 else "only in the file"
             )
             found.append(f"{number}: {cause}")
-        return sorted(found, key=natural)
+        return [
+            *(f"{number}: missing in the file" for number in missing),
+            *sorted(found, key=natural),
+        ]
 
     @property
     def data(self) -> dict[str, object]:
