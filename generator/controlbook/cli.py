@@ -123,6 +123,24 @@ VERBS = (
         ),
     ),
     Verb(
+        "coverage",
+        "coverage",
+        "count how far each framework is mapped, reviewed and assessed",
+        "controlbook coverage pci-dss-3.2.1",
+        (
+            _argument(
+                "framework", nargs="?", metavar="FRAMEWORK", help="e.g. pci-dss-3.2.1"
+            ),
+            _argument(
+                "--facts",
+                type=Path,
+                metavar="DIR",
+                help="mapping_*.csv and controls_*.csv to compare with "
+                "(default: the reference in the package)",
+            ),
+        ),
+    ),
+    Verb(
         "annotate",
         "annotate",
         "explain a deviation or an evidence gap",
@@ -222,6 +240,11 @@ VERBS = (
                 "--draft",
                 action="store_true",
                 help="build what is not released, with DRAFT on every page",
+            ),
+            _argument(
+                "--internal",
+                action="store_true",
+                help="show your licensed copy of the standard's text; with --draft",
             ),
             _argument("--out", type=Path, metavar="DIR", help="default: build"),
         ),
