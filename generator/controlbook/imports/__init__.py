@@ -34,6 +34,8 @@ class Pair:
     number: str
     evidence: str
     """Key of the evidence, as in `Imported.evidence`."""
+    source: str = ""
+    """Who says so, where it is not the whole import's source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

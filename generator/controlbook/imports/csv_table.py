@@ -118,9 +118,10 @@ class _Reading:
         if parent and self._pairs_only:
             self.items.setdefault(parent, Item(number=parent))
         if values.get("rule_name"):
-            self._pair(line, number, values["rule_name"])
+            source = values.get("source", "")
+            self._pair(line, number, values["rule_name"], source)
 
-    def _pair(self, line: int, number: str, name: str) -> None:
+    def _pair(self, line: int, number: str, name: str, source: str) -> None:
         rule = find(name)
         if rule is None:
             self.problem(
@@ -129,4 +130,4 @@ class _Reading:
             return
         evidence = ConfigRule(name=rule.name, identifier=rule.identifier)
         self.evidence.setdefault(evidence.key, evidence)
-        self.pairs.add(Pair(number=number, evidence=evidence.key))
+        self.pairs.add(Pair(number=number, evidence=evidence.key, source=source))
