@@ -46,7 +46,9 @@ def bring_in(options: argparse.Namespace) -> Outcome:
         raise ControlbookError(message, place="--owner")
     if options.requirement and not options.framework:
         message = "a requirement belongs to a framework"
-        raise ControlbookError(message, place="--requirement", advice="give --framework")
+        raise ControlbookError(
+            message, place="--requirement", advice="give --framework"
+        )
     target = Target(
         framework=options.framework or "",
         title=options.title or "",

@@ -71,7 +71,9 @@ _OWNERS = (
 def owner_of_text(*words: str) -> str:
     """Name who keeps the text of a source, judged by what it calls itself."""
     for owner, pattern in _OWNERS:
-        if any(pattern.search(word.replace("_", " ").replace("-", " ")) for word in words):
+        if any(
+            pattern.search(word.replace("_", " ").replace("-", " ")) for word in words
+        ):
             return owner
     return ""
 

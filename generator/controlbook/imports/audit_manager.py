@@ -149,4 +149,3 @@ def _rule(value: str) -> tuple[EvidenceSource | None, str]:
     if managed is None:
         return None, f"AWS's rule {value!r} is not in the package's list"
     return ConfigRule(name=managed.name, identifier=managed.identifier), ""
-

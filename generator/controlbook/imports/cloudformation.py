@@ -328,7 +328,11 @@ class Template:
             if isinstance(name, Unknown):
                 return name
             found = found.get(name) if isinstance(found, dict) else None  # type: ignore[arg-type] # other keys find nothing
-        return found if names and isinstance(found, (str, list)) else Unknown("Fn::FindInMap without such a row")
+        return (
+            found
+            if names and isinstance(found, (str, list))
+            else Unknown("Fn::FindInMap without such a row")
+        )
 
 
 _FUNCTIONS = {

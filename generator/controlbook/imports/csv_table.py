@@ -118,7 +118,8 @@ class _Reading:
         if parent and self._pairs_only:
             self.items.setdefault(parent, Item(number=parent))
         if values.get("rule_name"):
-            source = values.get("source", "")
+            # A cell may name several sources; one stands for the claim.
+            source = values.get("source", "").partition(" | ")[0]
             self._pair(line, number, values["rule_name"], source)
 
     def _pair(self, line: int, number: str, name: str, source: str) -> None:

@@ -85,8 +85,7 @@ def _below(node: Mapping[str, Any], parent: str) -> Iterator[Item]:
 
 def _withdrawn(control: Mapping[str, Any]) -> bool:
     return any(
-        texts(prop, "name") == "status"
-        and texts(prop, "value").lower() == "withdrawn"
+        texts(prop, "name") == "status" and texts(prop, "value").lower() == "withdrawn"
         for prop in rows(control, "props")
     )
 

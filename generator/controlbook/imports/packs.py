@@ -47,7 +47,9 @@ def template(data: bytes, name: str, given: Mapping[str, str]) -> Imported:
         if rule is not None:
             notes += _twice(rules, rule)
             rules.setdefault(rule.key, rule)
-    notes += [f"{count} × {kind}: not a rule, left out" for kind, count in others.items()]
+    notes += [
+        f"{count} × {kind}: not a rule, left out" for kind, count in others.items()
+    ]
     title = name.rpartition("/")[2].rpartition(".")[0] or name
     return Imported(
         key=slug(title),
@@ -100,9 +102,7 @@ def config_rule(
         if not _NAME.match(bare):
             return None, f"{bare!r} is no rule name"
         return (
-            ConfigRule(
-                name=bare, identifier=f"custom-{kind}:{bare}", parameters=given
-            ),
+            ConfigRule(name=bare, identifier=f"custom-{kind}:{bare}", parameters=given),
             "",
         )
     if owner != "AWS" or not isinstance(identifier, str):
@@ -111,9 +111,7 @@ def config_rule(
     if managed is None or not _IDENTIFIER.match(identifier):
         return None, f"AWS's rule {identifier} is not in the package's list"
     return (
-        ConfigRule(
-            name=managed.name, identifier=managed.identifier, parameters=given
-        ),
+        ConfigRule(name=managed.name, identifier=managed.identifier, parameters=given),
         "",
     )
 
@@ -144,9 +142,7 @@ def _twice(rules: Mapping[str, ConfigRule], rule: ConfigRule) -> list[str]:
     other = rules.get(rule.key)
     if other is None or other.parameters == rule.parameters:
         return []
-    return [
-        f"{rule.name} stands twice with different parameters: the first was taken"
-    ]
+    return [f"{rule.name} stands twice with different parameters: the first was taken"]
 
 
 def deployed(

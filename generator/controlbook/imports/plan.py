@@ -391,7 +391,7 @@ def _key_of(sources: dict[str, str], source: str) -> str:
     for key, known in sources.items():
         if known == source:
             return key
-    name = slug(source.partition(", sha256")[0])[:40].strip("-") or "import"
+    name = slug(source.partition(", sha256")[0]) or "import"
     key = _free(name, {key.casefold() for key in sources})
     sources[key] = source
     return key
