@@ -90,7 +90,10 @@ def _populations(side: Side) -> dict[str, str]:
 
 
 def _deviations(side: Side) -> dict[str, str]:
-    return {d.id: _of_deviation(d) for d in (side.findings.deviations if side.findings else ())}
+    return {
+        d.id: _of_deviation(d)
+        for d in (side.findings.deviations if side.findings else ())
+    }
 
 
 def _of_deviation(found: Deviation) -> str:

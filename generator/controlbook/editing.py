@@ -63,9 +63,10 @@ def edited(path: str, data: bytes, edit: Edit) -> bytes:
 def text(value: str) -> str:
     """Give a text to put into a tree: quoted, or a block where it has several lines."""
     clean = tidy(value)
-    return (
+    made: str = (
         LiteralScalarString(clean) if "\n" in clean else DoubleQuotedScalarString(clean)
     )
+    return made
 
 
 def listing(values: Sequence[str]) -> Any:  # noqa: ANN401 - ruamel has no types
@@ -88,7 +89,8 @@ def table(values: Mapping[str, Any], *, inline: bool = False) -> Any:  # noqa: A
 
 def key(name: str) -> str:
     """Give a key that is always quoted: a requirement's number is text."""
-    return DoubleQuotedScalarString(name)
+    made: str = DoubleQuotedScalarString(name)
+    return made
 
 
 def insert_sorted(

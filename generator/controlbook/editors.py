@@ -102,13 +102,15 @@ def vscode_settings(present: bytes | None = None) -> bytes:
         try:
             settings = json.loads(present)
         except ValueError as error:
+            message = "the file is not plain JSON, and would lose its comments"
             raise ControlbookError(
-                "the file is not plain JSON, and would lose its comments",
+                message,
                 place=SETTINGS,
                 advice="add the table by hand; `controlbook schema --json` prints it",
             ) from error
         if not isinstance(settings, dict):
-            raise ControlbookError("the file holds no settings", place=SETTINGS)
+            message = "the file holds no settings"
+            raise ControlbookError(message, place=SETTINGS)
     old = settings.get("yaml.schemas")
     merged = {**(old if isinstance(old, dict) else {}), **yaml_schemas()}
     if present is not None and merged == old:

@@ -184,7 +184,9 @@ class Examination:
                 **common,
             )
             for row in page["AggregateComplianceByConfigRules"][:1]:
-                asked = {k: row[k] for k in ("ConfigRuleName", "AccountId", "AwsRegion")}
+                asked = {
+                    k: row[k] for k in ("ConfigRuleName", "AccountId", "AwsRegion")
+                }
                 self.talk.ask(
                     "config",
                     "get_aggregate_compliance_details_by_config_rule",
@@ -284,7 +286,7 @@ class Examination:
                     place=f"vault {url}",
                     kind="vault-is-a-folder",
                     message="evidence in a folder can be replaced: pages say DEMO",
-                    advice="use a bucket with Object Lock: vault = \"s3://…\"",
+                    advice='use a bucket with Object Lock: vault = "s3://…"',
                 )
             )
             return
@@ -351,7 +353,9 @@ class _Checked(Conversation):
         client = self.aws.client(service, *place)
         name = client.meta.method_to_api_mapping[method]
         shape = client.meta.service_model.operation_model(name).output_shape
-        body = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+        body = {
+            key: value for key, value in answer.items() if key != "ResponseMetadata"
+        }
         report = ParamValidator().validate(body, shape)
         if report.has_errors():
             for error in report.generate_report().splitlines():

@@ -73,7 +73,9 @@ def base_of(runs: tuple[Run, ...], moment: Instant) -> Base:
         return Base(run=run, within=run, later=_corrections(runs, run))
     within = next((r for r in tiled if r.window.start <= moment < r.window.end), None)
     if within is None:
-        message = f"no run covers {iso(moment)}: the last one ended {iso(run.window.end)}"
+        message = (
+            f"no run covers {iso(moment)}: the last one ended {iso(run.window.end)}"
+        )
         advice = "collect first, or ask AWS with --live"
         raise ControlbookError(message, advice=advice, code=Exit.UNAVAILABLE)
     return Base(run=run, within=within, later=(within, *_corrections(runs, run)))

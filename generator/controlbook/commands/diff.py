@@ -29,7 +29,9 @@ def diff(options: argparse.Namespace) -> Outcome:
         new.assessment(name)  # says which there are
     found = differences(_side(old, name), _side(new, name))
     head = f"{name}  {old.commit[:10]} → {new.commit[:10]}"
-    came = "" if all(known) else f"  (only the {'newer' if known[1] else 'older'} has it)"
+    came = (
+        "" if all(known) else f"  (only the {'newer' if known[1] else 'older'} has it)"
+    )
     lines = [change.line for change in found] or ["nothing changed"]
     return Outcome(
         text="\n".join([head + came, *lines]),

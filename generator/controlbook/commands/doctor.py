@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`controlbook doctor`: is AWS set up so that evidence can be collected?
+"""`controlbook doctor`: tell whether evidence can be collected as things stand.
 
 Rules enforced here:
 - it reads, and changes nothing; the files are those of the work tree;
@@ -45,7 +45,9 @@ def doctor(options: argparse.Namespace) -> Outcome:
 def _outcome(look: Examination) -> Outcome:
     found = sorted(set(look.findings))
     wrong = [finding for finding in found if not finding.remark]
-    lines = [f"asked {look.endpoint} as {look.principal}: {len(look.calls)} kinds of call"]
+    lines = [
+        f"asked {look.endpoint} as {look.principal}: {len(look.calls)} kinds of call"
+    ]
     lines += [finding.line for finding in wrong]
     lines += [finding.line for finding in found if finding.remark]
     lines += [f"not as modelled: {text}; tell us" for text in look.surprises]

@@ -123,7 +123,7 @@ def _shown(
     before: Mapping[str, bytes],
     changed: Mapping[str, bytes],
 ) -> Outcome:
-    lines = []
+    lines: list[str] = []
     for path in sorted(changed):
         old = before.get(path)
         lines += unified_diff(

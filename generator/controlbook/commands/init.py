@@ -42,7 +42,8 @@ def init(options: argparse.Namespace) -> Outcome:
     """Write the files, make the repository where there is none, say what is next."""
     root: Path = options.folder.resolve()
     if root.exists() and not root.is_dir():
-        raise ControlbookError("this is a file", place=str(root), advice="name a folder")
+        message = "this is a file"
+        raise ControlbookError(message, place=str(root), advice="name a folder")
     if options.github and not GITHUB.match(options.github):
         message = f"{options.github!r} is not owner/name"
         raise ControlbookError(message, place="--github")
@@ -100,4 +101,3 @@ def _repository(root: Path) -> Repository:
             raise ControlbookError(message, place=str(root), advice=advice)
         return found
     return Repository.create(root)
-

@@ -63,7 +63,7 @@ def _set_up(options: argparse.Namespace) -> Outcome:
     else:
         files |= with_modelines(repository.work_files(GOVERNED))
         notes.append(
-            "files with a new first line have other bytes: sign-offs over them are stale"
+            "files with a new first line have other bytes: sign-offs on them are stale"
         )
     old = {
         path: (repository.root / path).read_bytes()
@@ -75,6 +75,6 @@ def _set_up(options: argparse.Namespace) -> Outcome:
         repository.write(path, body)
     lines = [f"wrote {path}" for path in sorted(changed)] or ["nothing to change"]
     return Outcome(
-        text="\n".join([*lines, *(notes if len(changed) else [])]),
+        text="\n".join([*lines, *(notes if changed else [])]),
         data={"schema": "controlbook/schemas/1", "files": sorted(changed)},
     )

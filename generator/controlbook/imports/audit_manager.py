@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audit Manager's frameworks and controls, as GetAssessmentFramework and GetControl
-answer them (saved by the AWS CLI with `--output json`).
+"""Audit Manager's frameworks and controls.
+
+They come as GetAssessmentFramework and GetControl answer, saved by the AWS CLI with
+`--output json`.
 
 Rules enforced here:
 - a number is what a control's name begins with, and else its name as an id;

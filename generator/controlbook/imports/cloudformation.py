@@ -70,7 +70,8 @@ def read(data: bytes, place: str) -> Node:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ControlbookError("the file is not UTF-8", place=place) from error
+        message = "the file is not UTF-8"
+        raise ControlbookError(message, place=place) from error
     try:
         return _Builder(text, place).document()
     except YAMLError as error:
@@ -108,7 +109,8 @@ class _Builder:
             if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent)):
                 found.append(self._node(event, 1))
         if not found:
-            raise ControlbookError("the file is empty", place=f"{self._place}:1")
+            message = "the file is empty"
+            raise ControlbookError(message, place=f"{self._place}:1")
         return found[0]
 
     def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401
@@ -242,10 +244,18 @@ class Template:
         if isinstance(node, dict):
             members = {name: self.value(item) for name, item in node.items()}
             return {k: v for k, v in members.items() if not isinstance(v, NoValue)}
-        function = _FUNCTIONS.get(node.name)
+        function = {
+            "Ref": self._ref,
+            "Fn::If": self._if,
+            "Fn::Sub": self._sub,
+            "Fn::Join": self._join,
+            "Fn::Split": self._split,
+            "Fn::Select": self._select,
+            "Fn::FindInMap": self._find,
+        }.get(node.name)
         if function is None:
             return Unknown(f"{node.name} is known only once it is deployed")
-        return function(self, node.argument)
+        return function(node.argument)
 
     def _ref(self, argument: Node) -> Value:
         name = argument if isinstance(argument, str) else ""
@@ -315,10 +325,14 @@ class Template:
             for part in (index, rows):
                 if isinstance(part, Unknown):
                     return part
-            if isinstance(index, str) and index.isdecimal() and isinstance(rows, list):
-                if int(index) < len(rows):
-                    found: Value = rows[int(index)]
-                    return found
+            if (
+                isinstance(index, str)
+                and index.isdecimal()
+                and isinstance(rows, list)
+                and int(index) < len(rows)
+            ):
+                found: Value = rows[int(index)]
+                return found
         return Unknown("Fn::Select without such an item")
 
     def _find(self, argument: Node) -> Value:
@@ -327,23 +341,12 @@ class Template:
         for name in names:
             if isinstance(name, Unknown):
                 return name
-            found = found.get(name) if isinstance(found, dict) else None  # type: ignore[arg-type] # other keys find nothing
+            found = found.get(name) if isinstance(found, dict) else None
         return (
             found
             if names and isinstance(found, (str, list))
             else Unknown("Fn::FindInMap without such a row")
         )
-
-
-_FUNCTIONS = {
-    "Ref": Template._ref,
-    "Fn::If": Template._if,
-    "Fn::Sub": Template._sub,
-    "Fn::Join": Template._join,
-    "Fn::Split": Template._split,
-    "Fn::Select": Template._select,
-    "Fn::FindInMap": Template._find,
-}
 
 
 def _section(sections: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from controlbook.yamltext import bad_characters
 from . import Imported, Item, Pair, owner_of_text, slug
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COLUMNS = ("control_id", "parent_id", "title", "rule_name", "source")
 
@@ -35,7 +35,8 @@ def table(data: bytes, name: str, *, marked: str = "") -> Imported:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         advice = "save it as CSV UTF-8"
-        raise ControlbookError("it is not UTF-8", place=name, advice=advice) from error
+        message = "it is not UTF-8"
+        raise ControlbookError(message, place=name, advice=advice) from error
     reading = _Reading(name)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -79,7 +80,7 @@ class _Reading:
             Problem(path=self.name, line=line, message=message, advice=advice)
         )
 
-    def columns(self, found: list[str] | tuple[str, ...]) -> None:
+    def columns(self, found: Sequence[str]) -> None:
         for column in found:
             if column not in COLUMNS:
                 advice = did_you_mean(column, COLUMNS)

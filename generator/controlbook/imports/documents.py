@@ -44,7 +44,8 @@ def json_document(data: bytes, name: str) -> dict[str, Any]:
         message = "this is no JSON text that can be read"
         raise ControlbookError(message, place=name) from error
     if not isinstance(document, dict):
-        raise ControlbookError("the file holds no JSON object", place=name)
+        message = "the file holds no JSON object"
+        raise ControlbookError(message, place=name)
     return document
 
 

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from controlbook.model import (
         Control,
         EvidenceSource,
-        Framework,
         Library,
         Requirement,
     )
@@ -127,7 +126,7 @@ def _controls(
 def _naming(
     controls: Iterable[Control], source: EvidenceSource, made: Plan
 ) -> Control | None:
-    """Find the control closest to a piece of evidence: the one that names least else."""
+    """Find the control closest to some evidence: the one that names least else."""
     close = [c for c in controls if any(_same(own, source) for own in c.evidence)]
     if not close:
         return None
@@ -185,20 +184,18 @@ def _control(name: str, source: EvidenceSource, owner: str) -> bytes:
     return (modeline(path) + "\n".join(lines) + "\n").encode()
 
 
-_SHOUTED = {
-    word: word.upper()
-    for word in (
-        "acl acm api aws cmk dms dns ebs ec2 ecr ecs efs eks elb emr iam ip kms mfa rds "
-        "s3 sns sqs ssh ssl ssm tls vpc waf"
-    ).split()
-}
+_SHOUTED = re.compile(
+    r"acl|acm|api|aws|cmk|dms|dns|eb|ebs|ec2|ecr|ecs|efs|eks|elb|emr|iam|ip|kms|mfa|rds"
+    r"|s3|sns|sqs|ssh|ssl|ssm|tls|vpc|waf"
+)
 
 
 def _title_of(source: EvidenceSource) -> str:
     """Make a title of a rule's name: words, with AWS's abbreviations in capitals."""
     words = re.split(r"[-_:.]+", source.key.partition(":")[2])
-    shown = " ".join(_SHOUTED.get(word.lower(), word) for word in words if word)
-    return shown[:1].upper() + shown[1:]
+    shown = [word.upper() if _SHOUTED.fullmatch(word) else word for word in words]
+    title = " ".join(filter(None, shown))
+    return title[:1].upper() + title[1:]
 
 
 def _statement_of(source: EvidenceSource) -> str:
@@ -270,6 +267,8 @@ def _framework(
         requirements = tree["requirements"]
         if requirements is None or isinstance(requirements, str):
             requirements = tree["requirements"] = table({})
+        if not requirements:
+            requirements.fa.set_block_style()
         _add_items(requirements, items, titled, made)
         for number, claims in wanted.items():
             own = known.requirements.get(number) if known else None

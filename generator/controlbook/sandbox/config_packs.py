@@ -4,7 +4,8 @@
 Rules enforced here:
 - a pack is the rules whose names carry its addition, `…-conformance-pack-<id>`; there
   is no other record of it;
-- a pack's compliance lists every rule, also one without results; no template comes back.
+- a pack's compliance lists every rule, also one without results; no template comes
+  back.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class Packs:
         kind = asked.get("ComplianceType")
         rows = [row for row in rows if kind in {None, row["ComplianceType"]}]
         page, token = self._page(
-            "DescribeConformancePackCompliance", params, rows, params.get("Limit") or 1000
+            "DescribeConformancePackCompliance",
+            params,
+            rows,
+            params.get("Limit") or 1000,
         )
         return {
             "ConformancePackName": name,

@@ -26,7 +26,7 @@ NAMES = 25
 
 
 def deployed_pack(name: str, settings: Settings, account: str) -> Imported:
-    """Read a deployed pack, in an account through the collector's role, or in our own."""
+    """Read a deployed pack: in an account through the role, or in our own."""
     talk = Conversation(shared(settings.collector_role))
     place = (account, settings.region)
     packs = [
