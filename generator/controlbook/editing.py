@@ -153,9 +153,12 @@ def _carried(before: str, clean: str, after: str) -> str:
 
 def _there(same: Sequence[tuple[str, int, int, int, int]], line: int) -> int:
     """Find where a line of the clean text stands in the original."""
-    for tag, start, end, first, last in same:
+    found = 0
+    for _, start, end, first, last in same:
         if start <= line < end:
-            return first + (line - start) if tag == "equal" else first
+            # Lines that were only laid out anew pair off one by one.
+            alike = last - first == end - start
+            return first + (line - start if alike else 0)
         if line == end:
             found = last
     return found
