@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from _ruamel_yaml import CParser  # type: ignore[import-not-found]
+from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
@@ -88,12 +88,13 @@ class _Builder:
     """Builds nodes from the event stream; short functions become calls."""
 
     def __init__(self, text: str, place: str) -> None:
-        self._parser = CParser(text)
+        # Not the C parser: it takes no `AWS::NoValue` inside brackets.
+        self._events = iter(YAML(typ="safe", pure=True).parse(text))
         self._place = place
 
     # The event classes have no annotations of their own, hence Any.
     def _next(self) -> Any:  # noqa: ANN401
-        return self._parser.get_event()
+        return next(self._events)
 
     def _refuse(self, event: Any, message: str) -> ControlbookError:  # noqa: ANN401
         return ControlbookError(
@@ -102,8 +103,7 @@ class _Builder:
 
     def document(self) -> Node:
         found: list[Node] = []
-        while self._parser.check_event():
-            event = self._next()
+        for event in self._events:
             if isinstance(event, DocumentStartEvent) and found:
                 raise self._refuse(event, "a template is one document")
             if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent)):
