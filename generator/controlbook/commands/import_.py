@@ -3,8 +3,9 @@
 
 Rules enforced here:
 - it edits the work tree or opens a pull request; it commits nothing to main;
-- the result is checked before anything is written: what would not pass `check` is
-  refused whole;
+- the result is checked before anything is written: a file that would not pass `check`
+  is refused, and what it asks of other files (a number that an assessment now has to
+  take in or exclude) is said, with exit 1;
 - `--dry-run` prints the difference and writes nothing.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from controlbook.errors import ControlbookError, InvalidFiles
+from controlbook.errors import ControlbookError, Exit, InvalidFiles
 from controlbook.imports.audit_manager import audit_manager
 from controlbook.imports.csv_table import table
 from controlbook.imports.oscal import oscal
@@ -62,10 +63,13 @@ def bring_in(options: argparse.Namespace) -> Outcome:
         if programme.files.get(path) != body
     }
     problems = load({**programme.files, **changed})[1]
-    if problems:
-        raise InvalidFiles(problems)
+    broken = tuple(problem for problem in problems if problem.path in changed)
+    if broken:
+        raise InvalidFiles(broken)
+    made.notes += [f"to mend: {problem}" for problem in problems]
+    code = Exit.FOUND if problems else Exit.FINE
     if options.dry_run or not changed:
-        return _shown(imported, made, programme.files, changed)
+        return _shown(imported, made, programme.files, changed, code)
     outcome = deliver(
         options,
         programme,
@@ -78,6 +82,7 @@ def bring_in(options: argparse.Namespace) -> Outcome:
     return Outcome(
         text="\n".join([outcome.text, *_summary(imported, made)]),
         data={**outcome.data, **_data(imported, made)},
+        code=code,
     )
 
 
@@ -122,6 +127,7 @@ def _shown(
     made: Plan,
     before: Mapping[str, bytes],
     changed: Mapping[str, bytes],
+    code: Exit,
 ) -> Outcome:
     lines: list[str] = []
     for path in sorted(changed):
@@ -141,6 +147,7 @@ def _shown(
             "diff": "\n".join(lines),
             **_data(imported, made),
         },
+        code=code,
     )
 
 
