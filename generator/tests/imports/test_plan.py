@@ -42,7 +42,9 @@ def imported(*evidence: object, **more: object) -> Imported:
     return Imported(evidence=evidence, **(facts | more))  # type: ignore[arg-type] # facts of the test
 
 
-def planned(source: Imported, files: Mapping[str, bytes] = FILES, **target: str) -> Plan:
+def planned(
+    source: Imported, files: Mapping[str, bytes] = FILES, **target: str
+) -> Plan:
     facts = {"framework": "std-1", "owner": "net"}
     made = plan(source, read(files), files, Target(**(facts | target)))
     problems = load({**files, **made.files})[1]
@@ -179,7 +181,9 @@ def test_numbers_without_a_framework_are_said_to_be_left_out() -> None:
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
-    rule = ConfigRule(name="stored-encrypted", identifier="custom-lambda:stored-encrypted")
+    rule = ConfigRule(
+        name="stored-encrypted", identifier="custom-lambda:stored-encrypted"
+    )
     assert list(planned(imported(rule)).files) == ["controls/stored-encrypted-2.yml"]
 
 
@@ -195,7 +199,9 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
     ids=lambda source: source.key,
 )
 def test_each_kind_of_evidence_reads_back_as_it_was(source: ConfigRule) -> None:
-    files = {k: v for k, v in FILES.items() if k.startswith(("pyproject", "signoffs/p"))}
+    files = {
+        k: v for k, v in FILES.items() if k.startswith(("pyproject", "signoffs/p"))
+    }
     made = plan(imported(source), read(files), files, Target(owner="net"))
     (control,) = read({**files, **made.files}).controls.values()
     assert control.evidence == (source,)
