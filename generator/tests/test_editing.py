@@ -56,7 +56,7 @@ def test_there_is_content_to_try() -> None:
 @pytest.mark.parametrize("path", CONTENT, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_edit_that_changes_nothing_gives_the_same_bytes(path: Path) -> None:
     data = path.read_bytes()
-    assert edited(str(path), data, lambda tree: None) == data
+    assert edited(str(path), data, lambda _: None) == data
 
 
 @pytest.mark.parametrize("path", CONTENT, ids=lambda path: str(path.relative_to(ROOT)))
@@ -119,7 +119,7 @@ def test_numbers_come_in_natural_order_and_quoted() -> None:
 )
 def test_a_broken_file_is_not_edited(data: bytes) -> None:
     with pytest.raises(InvalidFiles, match=r"x\.yml:[12]: "):
-        edited("x.yml", data, lambda tree: None)
+        edited("x.yml", data, lambda _: None)
 
 
 WORDS = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), max_size=200)

@@ -6,12 +6,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 from argparse import Namespace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from controlbook.cli import VERBS
 from controlbook.commands.completion import completion
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def script(shell: str) -> str:

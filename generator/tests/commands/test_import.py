@@ -114,8 +114,13 @@ def test_a_pack_is_read_as_it_is_deployed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (root / "pyproject.toml").read_text()
-    more = 'aggregator = "org"\nregion = "eu-west-1"\ncollector-role = "controlbook-read"\n'
-    (root / "pyproject.toml").write_text(f"{text.rstrip()}\n{more}")
+    more = {
+        "aggregator": "org",
+        "region": "eu-west-1",
+        "collector-role": "controlbook-read",
+    }
+    lines = "\n".join(f'{name} = "{value}"' for name, value in more.items())
+    (root / "pyproject.toml").write_text(f"{text.rstrip()}\n{lines}\n")
     with Sandbox(example(), Clock(instant("2028-02-15T06:00:00Z"))) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)

@@ -98,7 +98,7 @@ def test_what_only_a_deployment_tells_is_unknown_with_the_reason(
 def test_a_parameter_that_is_given_wins_over_its_default() -> None:
     assert value("!Ref Age", Age="30") == "30"
     assert value("!If [NeedsAsked, a, b]", Asked="x") == "a"
-    with pytest.raises(ControlbookError, match="no parameter 'Agee'.*it has: Age"):
+    with pytest.raises(ControlbookError, match=r"no parameter 'Agee'.*it has: Age"):
         value("x", Agee="30")
 
 
