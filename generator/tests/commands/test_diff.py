@@ -41,8 +41,8 @@ def test_a_deviation_appears_with_the_day_that_showed_it(
     found = changes(made, run_commit(made, 3), run_commit(made, 4))
     (deviation,) = [row for row in found if row["what"] == "deviation"]
     assert deviation["old"] == ""
-    assert "2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z, remediated" in (
-        deviation["new"]
+    assert (
+        "2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z, remediated" in (deviation["new"])
     )
     (collected,) = [row for row in found if row["what"] == "collected"]
     assert (collected["old"], collected["new"]) == (

@@ -89,7 +89,9 @@ def test_live_is_aws_now_and_is_recorded_nowhere(
     outdated = SourceTrouble(
         account="111122225555", region="eu-west-1", status="OUTDATED", start=now
     )
-    with Sandbox(example(), Clock(now), trouble=Trouble(sources=(outdated,))) as sandbox:
+    with Sandbox(
+        example(), Clock(now), trouble=Trouble(sources=(outdated,))
+    ) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
         outcome = controlbook(root, "state", "--live", "--resource", "stale-backup")
