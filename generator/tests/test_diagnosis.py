@@ -111,8 +111,8 @@ def test_a_finding_says_where_what_and_what_to_do() -> None:
     (found,) = rule_findings([demand], {PLACE: (row,)})
     assert found.line == (
         "111122223333 eu-west-1 iam-password-policy: deployed as iam-password-policy-"
-        "conformance-pack-ab12 with other parameters: MinimumPasswordLength is 7 instead "
-        "of 14, RequireNumbers is not set instead of true; deploy what "
+        "conformance-pack-ab12 with other parameters: MinimumPasswordLength is 7 "
+        "instead of 14, RequireNumbers is not set instead of true; deploy what "
         "controls/password-rules.yml demands, or change it there"
     )
 
