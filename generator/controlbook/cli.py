@@ -158,6 +158,13 @@ VERBS = (
         "check",
         "check every human file, all problems at once",
         "controlbook check --json",
+        (
+            _argument(
+                "--owners",
+                action="store_true",
+                help="say who could approve each governed path",
+            ),
+        ),
     ),
     Verb(
         "status",
@@ -165,6 +172,38 @@ VERBS = (
         "show where each requirement stands, and who is waited for",
         "controlbook status PCI-2028-Q1",
         (_argument("assessment", nargs="?", metavar="ASSESSMENT"),),
+    ),
+    Verb(
+        "impact",
+        "impact",
+        "say what a pull request does to the requirements, and who must approve it",
+        "controlbook impact origin/main",
+        (
+            _argument(
+                "base",
+                nargs="?",
+                metavar="BASE",
+                help="a commit (default: what was merged into, or where main was left)",
+            ),
+        ),
+    ),
+    Verb(
+        "coverage",
+        "coverage",
+        "count how far each framework is mapped, reviewed and assessed",
+        "controlbook coverage pci-dss-3.2.1",
+        (
+            _argument(
+                "framework", nargs="?", metavar="FRAMEWORK", help="e.g. pci-dss-3.2.1"
+            ),
+            _argument(
+                "--facts",
+                type=Path,
+                metavar="DIR",
+                help="mapping_*.csv and controls_*.csv to compare with "
+                "(default: the reference in the package)",
+            ),
+        ),
     ),
     Verb(
         "state",
@@ -282,6 +321,11 @@ VERBS = (
                 action="store_true",
                 help="build what is not released, with DRAFT on every page",
             ),
+            _argument(
+                "--internal",
+                action="store_true",
+                help="show your licensed copy of the standard's text; with --draft",
+            ),
             _argument("--out", type=Path, metavar="DIR", help="default: build"),
         ),
     ),
@@ -378,7 +422,7 @@ SHARED = (
     _argument("--json", action="store_true", help="print the result as JSON"),
     _argument("-q", "--quiet", action="store_true", help="no talk on stderr"),
     _argument(
-        "-v", "--verbose", action="store_true", help="tracebacks of our own errors"
+        "-v", "--verbose", action="store_true", help="more: differences, tracebacks"
     ),
 )
 """What every verb takes."""

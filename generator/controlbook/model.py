@@ -364,6 +364,8 @@ class Settings:
     """Template with `{ticket}`."""
     entity: str = ""
     streams: tuple[str, ...] = ("config", "reviews")
+    licensed_text: str = ""
+    """Untracked folder with the team's own copy of standards' texts, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -646,7 +648,7 @@ class Deviation:
     end: Instant | None
     within: Interval
     ended_by: str
-    """remediated | deleted | evidence-lost | open"""
+    """remediated | deleted | left-population | not-applicable | evidence-lost | open"""
     precision: str
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controlbook.errors import ControlbookError
@@ -19,7 +20,6 @@ from controlbook.timeline import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from controlbook.timeline import Instant
 
@@ -123,3 +123,8 @@ def identity(
         "GIT_COMMITTER_EMAIL": by[1],
         "GIT_COMMITTER_DATE": date,
     }
+
+
+def git_version() -> str:
+    """Name the version of Git, on which the bytes of a git bundle depend."""
+    return run(["version"], Path()).decode().removeprefix("git version ").strip()

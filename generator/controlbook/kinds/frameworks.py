@@ -190,7 +190,9 @@ def _mapped(
         if mapped.control in found:
             message = f"controls: {mapped.control!r} stands twice"
             row.page.problem(line, message, "keep one")
-        elif mapped.control and row.refer(line, mapped.control, controls, "control"):
+        elif (mapped.control or isinstance(item, str)) and row.refer(
+            line, mapped.control, controls, "control"
+        ):
             found[mapped.control] = mapped
     return tuple(found.values())
 

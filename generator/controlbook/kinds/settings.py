@@ -42,6 +42,7 @@ _TEXTS = (
     "branch",
     "ticket-url",
     "entity",
+    "licensed-text",
 )
 _KEYS = (*_TEXTS, "streams")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
