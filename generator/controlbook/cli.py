@@ -461,6 +461,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> Outcome:
     """Run one verb and give its outcome; prints nothing to stdout."""
     options = parser().parse_args(arguments)
+    # What `completion` writes from: a verb cannot ask the shell that calls it.
+    options.verbs, options.shared = VERBS, SHARED
     verb = next(verb for verb in VERBS if verb.name == options.verb)
     module = import_module(f"controlbook.commands.{verb.module}")
     outcome: Outcome = getattr(module, verb.function or verb.name)(options)
