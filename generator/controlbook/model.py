@@ -648,7 +648,7 @@ class Deviation:
     end: Instant | None
     within: Interval
     ended_by: str
-    """remediated | deleted | evidence-lost | open"""
+    """remediated | deleted | left-population | not-applicable | evidence-lost | open"""
     precision: str
 
 

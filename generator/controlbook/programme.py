@@ -20,6 +20,7 @@ from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .render.facts import facts
 from .render.report import Book, Commit, Report
+from .retrace import Present, retrace
 from .subjects import requirement_subject
 from .vault import open_vault
 from .vault.packs import unpack
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Standing,
     )
     from .subjects import Subject
+    from .trail import Trail
     from .vault import Vault
 
 GENERATOR = f"controlbook {__version__}"
@@ -54,6 +56,7 @@ class Programme:
         self.repository = repository
         self.commit = repository.resolve(rev)
         self._findings: dict[str, Findings] = {}
+        self._trails: dict[str, Trail] = {}
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -134,6 +137,20 @@ class Programme:
         """Derive the status of every requirement of an assessment."""
         return approve(self.record(name))
 
+    def trail(self, name: str) -> Trail:
+        """Derive how an assessment came to where it stands, from Git's history."""
+        if name not in self._trails:
+            assessment = self.assessment(name)
+            present = Present(
+                commit=self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                opening=self.opening(assessment),
+                assessment=assessment,
+            )
+            self._trails[name] = retrace(self.repository, present)
+        return self._trails[name]
+
     def subjects(self, name: str) -> Mapping[str, Subject]:
         """Give what a sign-off of each requirement would be bound to now."""
         assessment = self.assessment(name)
@@ -171,6 +188,7 @@ class Programme:
             release=release,
             generator=GENERATOR,
             toolchain=toolchain or {},
+            trail=self.trail(name),
             users=self.users,
         )
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controlbook.trail import Trail
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,6 +65,7 @@ def offered(assessment: str) -> tuple[Download, ...]:
                 ("Deviations", "deviations"),
                 ("Evidence gaps", "gaps"),
                 ("Evidence index, every run and object", "evidence-index"),
+                ("History of every requirement's status", "status-history"),
                 ("Sign-offs and attestations", "signoffs"),
             )
         ),
@@ -94,6 +97,8 @@ class Report:
     """`controlbook <version>`"""
     facts: Json = ""
     """The canonical facts themselves."""
+    trail: Trail = field(default_factory=Trail)
+    """How it came to this, from Git's history; no part of the facts."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
     licensed: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from controlbook.errors import ControlbookError
 from controlbook.render import safe
 
-from . import assessment, controls, frameworks, people, reading, requirement, write
+from . import (
+    assessment,
+    controls,
+    frameworks,
+    governance,
+    people,
+    reading,
+    requirement,
+    write,
+)
 from .view import View
 from .write import Page
 
@@ -52,6 +61,7 @@ def _made(book: Book, views: tuple[View, ...]) -> Iterator[Page]:
         yield assessment.register(view)
         yield assessment.evidence(view)
         yield assessment.state(view)
+        yield governance.page(view)
     yield from controls.pages(views)
     yield frameworks.page(book, views)
     yield from people.pages(views)
@@ -78,6 +88,7 @@ def navigation(book: Book, own: tuple[Page, ...] = ()) -> list[object]:
                     write.part(view.id, "register"),
                     write.part(view.id, "evidence"),
                     write.part(view.id, "state"),
+                    write.part(view.id, "governance"),
                 ]
             }
         )

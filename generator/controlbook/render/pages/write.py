@@ -137,6 +137,7 @@ _WIDE = {
     "register",
     "evidence",
     "state",
+    "governance",
     "controls",
     "frameworks",
     "queues",
