@@ -43,7 +43,9 @@ def canonical(value: object) -> bytes:
     integers out of range, non-ASCII keys and text that is not NFC.
     """
     _check(value)
-    return _ENCODER.encode(value).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
 
 
 def digest_of(value: object) -> str:
@@ -58,7 +60,12 @@ def parse_canonical(data: bytes) -> Json:
     space, lone surrogates, broken UTF-8, nesting too deep to read.
     """
     try:
-        value: Json = _DECODER.decode(data.decode("utf-8"))
+        value: Json = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_refuse,
+            parse_constant=_refuse,
+        )
         again = canonical(value)
     except NotCanonicalError:
         raise
@@ -72,12 +79,12 @@ def parse_canonical(data: bytes) -> Json:
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        message = f"the key {twice!r} stands twice"
-        raise NotCanonicalError(message)
+    found: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in found:
+            message = f"the key {key!r} stands twice"
+            raise NotCanonicalError(message)
+        found[key] = value
     return found
 
 
@@ -86,25 +93,8 @@ def _refuse(text: str) -> NoReturn:
     raise NotCanonicalError(message)
 
 
-# Made once: a ledger is thousands of small documents.
-_ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse
-)
-
-
 def _check(value: object) -> None:
     match value:
-        case dict():
-            for key in value:
-                if not isinstance(key, str) or not key.isascii():
-                    message = f"the key {key!r} is not ASCII text"
-                    raise NotCanonicalError(message)
-            _check_all(value.values())
-        case list() | tuple():
-            _check_all(value)
         case str():
             _check_text(value)
         case bool() | None | float():
@@ -114,16 +104,18 @@ def _check(value: object) -> None:
             if not -LIMIT <= value <= LIMIT:
                 message = f"{value} is beyond 2^53-1"
                 raise NotCanonicalError(message)
+        case list() | tuple():
+            for item in value:
+                _check(item)
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str) or not key.isascii():
+                    message = f"the key {key!r} is not ASCII text"
+                    raise NotCanonicalError(message)
+                _check(item)
         case _:
             message = f"{type(value).__name__} has no canonical form here"
             raise NotCanonicalError(message)
-
-
-def _check_all(values: Iterable[object]) -> None:
-    for value in values:
-        # ASCII text, as nearly all of a manifest is, needs no second look.
-        if type(value) is not str or not value.isascii():
-            _check(value)
 
 
 def _check_text(text: str) -> None:

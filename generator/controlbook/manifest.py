@@ -111,7 +111,7 @@ def _rule_changes(
 
 
 def _kept(tree: dict[str, Json]) -> dict[str, Json]:
-    return {key: value for key, value in tree.items() if value or value == 0}
+    return {key: value for key, value in tree.items() if value not in ("", [], {})}
 
 
 def _interval(interval: Interval) -> dict[str, Json]:

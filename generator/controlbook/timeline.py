@@ -64,7 +64,7 @@ def to_datetime(moment: Instant) -> datetime:
 def iso(moment: Instant) -> str:
     """Write an instant as `2028-02-14T03:12:00Z`; milliseconds only where not zero."""
     seconds, millis = divmod(moment, SECOND)
-    text = to_datetime(Instant(seconds * SECOND)).isoformat()[:19]
+    text = to_datetime(Instant(seconds * SECOND)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
 
 
