@@ -217,6 +217,8 @@ def _signoff(
     duties = []
     if file.person not in allowed:
         duties.append(f"{file.person} is not the assessor of {item.number} ({named})")
+    if item.rests_on_proposals:
+        duties.append(f"{item.number} rests on proposed mappings that nobody reviewed")
     duties.extend(
         f"{file.person} assesses {item.number} and owns {control}"
         for control in item.controls
@@ -440,6 +442,9 @@ def _waiting(
 ) -> tuple[tuple[str, str], ...]:
     """Say who is asked for what next."""
     todo: list[tuple[str, str]] = []
+    if item.rests_on_proposals:
+        person = record.assessment.assessor_of(item.number)
+        return ((person, f"have the proposed mappings of {item.number} reviewed"),)
     for control in item.controls:
         owner = record.library.controls[control].owner
         own = record.findings.controls[control]

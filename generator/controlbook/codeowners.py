@@ -389,3 +389,68 @@ def _people(library: Library, owner: str) -> tuple[str, ...]:
         for person in library.people.values()
         if person.login.casefold() == login
     )
+
+
+# --- writing one ---------------------------------------------------------------
+
+
+def generate(library: Library) -> bytes:
+    """Write the CODEOWNERS file that a library's people and duties ask for.
+
+    The compliance officer owns what nobody else does; a control's owner owns its file
+    and its attestations; an assessor owns the sign-offs of their requirements.
+    """
+    officers = [
+        f"@{person.login}"
+        for person in library.people.values()
+        if "compliance-officer" in person.roles and person.login
+    ]
+    everybody = " ".join(officers or sorted(_logins(library)))
+    rows = [
+        ("*", everybody),
+        *((f"/{prefix}", everybody) for prefix in GOVERNED if prefix.endswith("/")),
+        ("/pyproject.toml", everybody),
+        ("/.github/", everybody),
+    ]
+    owned = {
+        control.id: " ".join(_handles(library, control.owner))
+        for control in library.controls.values()
+    }
+    rows += [(f"/controls/{name}.yml", who) for name, who in sorted(owned.items())]
+    duties = [
+        (f"/signoffs/*/controls/{name}.yml", who) for name, who in sorted(owned.items())
+    ]
+    for assessment in sorted(library.assessments.values(), key=lambda a: a.id):
+        folder = f"/signoffs/{assessment.id}/requirements/"
+        table = dict(assessment.assessors)
+        first = " ".join(_handles(library, table.pop("default", "")))
+        duties += [(folder, first)] if first else []
+        duties += [
+            (f"{folder}{number}.yml", " ".join(_handles(library, person)))
+            for number, person in sorted(table.items())
+        ]
+    width = max(len(pattern) for pattern, _ in (*rows, *duties)) + 2
+    head = [
+        "# The last line that matches a path decides; any one of its owners suffices.",
+        "# Whoever no line below names: the compliance officer.",
+    ]
+    lines = [f"{pattern:<{width}}{who}" for pattern, who in rows if who]
+    signed = [f"{pattern:<{width}}{who}" for pattern, who in duties if who]
+    tail = ["", "# Attestations by owners, sign-offs by assessors.", *signed]
+    return "\n".join([*head, *lines, *(tail if signed else []), ""]).encode()
+
+
+def _logins(library: Library) -> set[str]:
+    return {f"@{person.login}" for person in library.people.values() if person.login}
+
+
+def _handles(library: Library, owner: str) -> list[str]:
+    """Give the GitHub names of a person, or of a team or its members."""
+    team = library.teams.get(owner)
+    if team is not None and team.login:
+        return [f"@{team.login}"]
+    return [
+        f"@{library.people[member].login}"
+        for member in library.members(owner)
+        if member in library.people and library.people[member].login
+    ]

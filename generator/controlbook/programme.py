@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .approve import Record, approve
 from .assess import assess, opening_run
+from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
 from .git import Repository
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Findings,
         Ledger,
         Library,
+        MappedControl,
         RequirementStatus,
         Run,
         Standing,
@@ -187,7 +189,13 @@ class Programme:
             generator=GENERATOR,
             toolchain=toolchain or {},
             trail=self.trail(name),
+            users=self.users,
         )
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[tuple[str, str, MappedControl], ...]]:
+        """Who uses each control, over all frameworks."""
+        return users(self.library)
 
     def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
         """Give the state at the end of the last run that meets the period."""

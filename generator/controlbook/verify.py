@@ -141,10 +141,11 @@ def verify(path: Path, *, raw: Path | None = None, pin: str = "") -> Verdict:
         pass_.step("paths", len(bundle.files), _path_faults(bundle))
         if bundle.files and not bundle.faults:
             pass_.inside(raw, pin.strip().lower())
+    facts = bundle.files.get("facts.json", b"")
     return Verdict(
         checks=tuple(pass_.checks),
         not_checked=(*pass_.not_checked, *NEVER),
-        facts_root=sha256(bundle.files.get("facts.json", b"")),
+        facts_root=sha256(facts) if facts else "",
         tag=sha256(bundle.files.get("release.tag", b"")),
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Framework,
         Ledger,
         Library,
+        MappedControl,
         RequirementStatus,
         Run,
         Standing,
@@ -100,6 +101,10 @@ class Report:
     """How it came to this, from Git's history; no part of the facts."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
+    licensed: Mapping[str, str] = field(default_factory=dict)
+    """Number → the standard's own text (Markdown), on internal drafts only."""
+    users: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None
+    """What `crosswalk.users` gives for the library, worked out once for all pages."""
 
     @property
     def draft(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controlbook.model import ConfigRule
 from controlbook.render import sentences
 
-from . import index, lanes, write
+from . import frameworks, index, lanes, write
 
 if TYPE_CHECKING:
     from controlbook.model import (
@@ -77,6 +77,8 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
                 status.judgement, view.report.subjects[item.number]
             ),
             "cross": _cross(view, item, views),
+            "shared": frameworks.shared(view, item),
+            "licensed": view.report.licensed.get(item.number, ""),
             "population": sentences.population,
             "coverage": sentences.coverage_sentence,
             "no_deviation": sentences.no_deviation_sentence(

@@ -37,6 +37,7 @@ HOME = "index.md"
 GLOSSARY = "glossary/index.md"
 VERIFY = "verify/index.md"
 QUEUES = "queue/index.md"
+FRAMEWORKS = "frameworks/index.md"
 CONTROLS = "controls/index.md"
 
 _SHAPES = {
@@ -138,6 +139,7 @@ _WIDE = {
     "state",
     "governance",
     "controls",
+    "frameworks",
     "queues",
     "queue",
 }
@@ -161,6 +163,10 @@ def marks(reports: tuple[Report, ...]) -> tuple[tuple[str, str], ...]:
     drafts = sorted({report.assessment.id for report in reports if report.draft})
     if drafts:
         found.append(("DRAFT", f"{', '.join(drafts)}: not released."))
+    if any(report.licensed for report in reports):
+        found.append(
+            ("INTERNAL", "Holds licensed text of a standard: not to be passed on.")
+        )
     if any(report.demo for report in reports):
         found.append(
             (
@@ -219,6 +225,7 @@ _PLACES = {
     "verify": VERIFY,
     "queues": QUEUES,
     "controls": CONTROLS,
+    "frameworks": FRAMEWORKS,
     "home": HOME,
 }
 
