@@ -10,6 +10,7 @@ Rules enforced here:
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -427,6 +428,9 @@ SHARED = (
 )
 """What every verb takes."""
 
+GARBAGE = 50_000
+"""New objects between two looks for garbage: a ledger is many values that stay."""
+
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser from the table of verbs."""
@@ -471,6 +475,7 @@ def run(arguments: Sequence[str]) -> Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    gc.set_threshold(GARBAGE)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         outcome = run(given)
