@@ -21,7 +21,7 @@ from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import Build, building, refuse_dirty
 from controlbook.render.manifest import ledger_heads, tag_message
-from controlbook.vault.documents import retention
+from controlbook.retention import retained_until
 
 if TYPE_CHECKING:
     import argparse
@@ -134,7 +134,7 @@ def _checkpoint(programme: Programme, at: Instant) -> Programme:
         f"ledger/checkpoints/{number:06d}.json",
         content,
         role="checkpoint",
-        retain_until=retention(programme.library, at),
+        retain_until=retained_until(programme.library, (), at),
     )
     repository = programme.repository
     repository.write_and_commit(
