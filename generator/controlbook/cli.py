@@ -216,6 +216,34 @@ VERBS = (
             _argument(
                 "--pin", metavar="SHA256", help="a facts root known from outside"
             ),
+            _argument(
+                "--online",
+                action="store_true",
+                help="ask the vault itself, with your own read-only AWS credentials",
+            ),
+            _argument(
+                "--vault",
+                metavar="URL",
+                help="the vault to ask: s3://bucket/prefix (default: the bundle's)",
+            ),
+            _argument(
+                "--replica",
+                metavar="URL",
+                help="compare a replica in a second account as well: s3://bucket/prefix",
+            ),
+        ),
+    ),
+    Verb(
+        "retain",
+        "retain",
+        "lock evidence in the vault for longer, where an assessment asks for it",
+        "controlbook retain --dry-run",
+        (
+            _argument(
+                "--dry-run",
+                action="store_true",
+                help="only list what would be extended",
+            ),
         ),
     ),
     Verb(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .model import Assessment, Library
+    from .timeline import Interval
 
 USUAL = 7 * 365 * DAY
 """Kept after a window's end where an assessment does not say how long."""
@@ -28,13 +29,19 @@ LONGEST_YEARS = 50
 
 
 def years_after(moment: Instant, years: int) -> Instant:
-    """Give the same day and time, years later; 1 March where there is no 29 February."""
+    """Give the same day and time, years later: 1 March for a 29 February."""
     start = to_datetime(moment)
     year = start.year + min(years, 9000 - start.year)
     try:
         return from_datetime(start.replace(year=year))
     except ValueError:
         return from_datetime(start.replace(year=year, month=3, day=1))
+
+
+def serves(assessment: Assessment, window: Interval) -> bool:
+    """Tell whether an assessment needs a window: its own, or the one that opens it."""
+    period = assessment.period
+    return bool(period.clip(window)) or period.start == window.end
 
 
 def least(library: Library, assessment: Assessment) -> Instant:

@@ -104,6 +104,14 @@ class UnreadableError(VaultUnavailableError):
     """The vault has the object and does not give it: no right, or no key."""
 
 
+def prefix_of(url: str) -> str:
+    """Give what the keys in a vault begin with: nothing in a folder."""
+    if not url.startswith("s3://"):
+        return ""
+    path = url.removeprefix("s3://").partition("/")[2].strip("/")
+    return f"{path}/" if path else ""
+
+
 def open_vault(url: str, root: Path, *, profile: str = "") -> Vault:
     """Open the settings' vault: `s3://bucket/prefix`, or a folder under `root`."""
     if url.startswith("s3://"):

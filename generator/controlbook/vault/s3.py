@@ -59,6 +59,7 @@ class S3Vault:
 
     def __init__(self, url: str, client: Any = None, *, profile: str = "") -> None:  # noqa: ANN401 - boto3 has no types
         """Use `s3://bucket/prefix`, with boto3's own chain, or a profile of it."""
+        self.url = url
         parts = urlsplit(url)
         self.bucket = parts.netloc
         self.prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
@@ -265,7 +266,8 @@ class S3Vault:
             answer = self._client.get_object(**name, ChecksumMode="ENABLED")
             return answer, answer["Body"].read()
 
-        return self._call(read, key)
+        found: tuple[Any, bytes] = self._call(read, key)
+        return found
 
     def _call(self, act: Callable[[], Any], key: str) -> Any:  # noqa: ANN401 - the same
         try:
