@@ -249,11 +249,9 @@ class S3Vault:
         return found.versions[0].id
 
     def _pages(self, prefix: str) -> Iterator[Any]:  # boto3 has no types
-        pages = self._client.get_paginator("list_object_versions").paginate(
-            Bucket=self.bucket, Prefix=self.prefix + prefix
-        )
         try:
-            yield from pages
+            pages = self._client.get_paginator("list_object_versions")
+            yield from pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix)
         except ClientError as error:
             raise self._refusal(error, prefix) from error
         except BotoCoreError as error:
