@@ -94,6 +94,8 @@ class Collector:
     """Commits files, by repository path, with a message."""
     about: tuple[tuple[str, str], ...]
     """(name, version, commit, lock_sha256) of the program, sorted."""
+    watch: Callable[[int, int], None] = lambda _done, _of: None
+    """Told how many of how many windows are written."""
 
     def collect(self, source: Source, files: Mapping[str, bytes]) -> Collected:
         """Read every window that is due and write its run; `files` are the ledger's."""
@@ -158,9 +160,12 @@ class Collector:
         scopes = dict(windows)
         if not windows:
             return
+        self.watch(0, len(windows))
         for reading in source.read(windows, past, started):
             scope = scopes.get(reading.window, Scope(assessments=()))
             yield self._write(source.stream, chain, reading, scope, started)
+            done = sum(window.end <= reading.window.end for window, _ in windows)
+            self.watch(done, len(windows))
 
     def _write(
         self,
