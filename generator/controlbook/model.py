@@ -140,6 +140,36 @@ class Control:
     """Of the committed file's bytes."""
 
 
+class Relation(StrEnum):
+    """What a control covers of a requirement, as sets of what they ask for."""
+
+    EQUAL = "equal"
+    SUBSET = "subset"
+    """The control is part of what the requirement asks for."""
+    SUPERSET = "superset"
+    """The control asks for all of the requirement, and for more."""
+    INTERSECTS = "intersects"
+    """They share something; the weakest claim, and the one a bare id makes."""
+
+
+class MappingState(StrEnum):
+    """Whether a person of the programme stands behind a mapping."""
+
+    PROPOSED = "proposed"
+    REVIEWED = "reviewed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedControl:
+    """One row of a mapping: a requirement and a control that speaks to it."""
+
+    control: str
+    relation: Relation = Relation.INTERSECTS
+    source: str = ""
+    """Who says so: a key of the framework's `sources`, or empty: we do."""
+    state: MappingState = MappingState.REVIEWED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One numbered item of a framework, with its mapped controls or a reason."""
@@ -148,8 +178,28 @@ class Requirement:
     title: str
     parent: str = ""
     controls: tuple[str, ...] = ()
+    """The controls of *reviewed* mappings: what assessments rest on."""
     inherited: str = ""
     not_applicable: str = ""
+    mappings: tuple[MappedControl, ...] = ()
+    """Every mapping as written, proposed ones included."""
+    unmapped: str = ""
+    """Why nothing is mapped; an explanation, not an answer."""
+    evidence: tuple[str, ...] = ()
+    """The kinds of evidence it can have: automated, cloudtrail, api, manual."""
+
+    @property
+    def proposed(self) -> tuple[str, ...]:
+        """The controls that somebody proposes and nobody has reviewed."""
+        return tuple(
+            row.control for row in self.mappings if row.state is MappingState.PROPOSED
+        )
+
+    @property
+    def rests_on_proposals(self) -> bool:
+        """Whether nothing but proposed mappings stands behind it."""
+        answered = self.controls or self.inherited or self.not_applicable
+        return bool(self.proposed) and not answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +219,10 @@ class Framework:
     license_url: str = ""
     retention_years: int = 0
     """How long after a period it wants the evidence kept."""
+    note: str = ""
+    """What a reader has to know about how far the file goes."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where mappings come from: key → the source in full."""
     path: str = ""
 
 
@@ -314,6 +368,8 @@ class Settings:
     """Template with `{ticket}`."""
     entity: str = ""
     streams: tuple[str, ...] = ("config", "reviews")
+    licensed_text: str = ""
+    """Untracked folder with the team's own copy of standards' texts, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -598,7 +654,7 @@ class Deviation:
     end: Instant | None
     within: Interval
     ended_by: str
-    """remediated | deleted | evidence-lost | open"""
+    """remediated | deleted | left-population | not-applicable | evidence-lost | open"""
     precision: str
 
 

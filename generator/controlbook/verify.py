@@ -47,6 +47,7 @@ from .provenance import (
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
 from .retention import least
+from .retrace import Present, retrace
 from .seals import (
     PACK,
     checkpoint_faults,
@@ -164,10 +165,11 @@ def verify(
         pass_.step("paths", len(bundle.files), _path_faults(bundle))
         if bundle.files and not bundle.faults:
             pass_.inside(raw, pin.strip().lower())
+    facts = bundle.files.get("facts.json", b"")
     return Verdict(
         checks=tuple(pass_.checks),
         not_checked=(*pass_.not_checked, *NEVER),
-        facts_root=sha256(bundle.files.get("facts.json", b"")),
+        facts_root=sha256(facts) if facts else "",
         tag=sha256(bundle.files.get("release.tag", b"")),
     )
 
@@ -251,6 +253,16 @@ class _Pass:
             ),
             commit=provenance.commit,
             release=manifest.release,
+            trail=retrace(
+                provenance.repository,
+                Present(
+                    commit=provenance.commit.id,
+                    library=library,
+                    ledger=ledger,
+                    opening=opening,
+                    assessment=assessment,
+                ),
+            ),
         )
         self.step(
             "findings",

@@ -160,7 +160,15 @@ def _scope(
         lines = _listed(fields, framework, listed)
         scope = tuple(n for n in every if n in lines)
     for number in scope:
-        if not answered(framework.requirements[number]):
+        item = framework.requirements[number]
+        if item.rests_on_proposals:
+            fields.page.problem(
+                lines[number],
+                f"{number} is in scope, but rests on proposed mappings only "
+                f"({', '.join(item.proposed[:_SHOWN])})",
+                f"review them in {framework.path} and say `state: reviewed`",
+            )
+        elif not answered(item):
             fields.page.problem(
                 lines[number],
                 f"{number} is in scope, but {framework.path} maps nothing to it",
