@@ -757,10 +757,16 @@ def mapped(
     """Give the mapping that a sign-off is bound to."""
     entry = trees[f"frameworks/{facts['framework']['id']}.yml"]["tree"]
     item = entry["requirements"][requirement["number"]]
+    # A mapping that is only proposed is no part of what was assessed.
+    reviewed = {
+        row if isinstance(row, str) else row["control"]
+        for row in item.get("controls", [])
+        if isinstance(row, str) or row["state"] == "reviewed"
+    }
     return {
         "requirement": requirement["number"],
         "title": item["title"],
-        "controls": controls if set(controls) == set(item.get("controls", [])) else [],
+        "controls": controls if set(controls) == reviewed else [],
         "inherited": item.get("inherited", ""),
         "not-applicable": item.get("not-applicable", ""),
         "evidence": table,

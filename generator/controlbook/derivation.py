@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .digest import Json
     from .model import RequirementStatus
     from .seals import Documents
+    from .trail import Trail
 
 SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
 _MOST_REASONS = 6
@@ -42,7 +43,7 @@ class Derived:
     """Its data files."""
 
 
-def derive(record: Record, *, commit: Commit, release: str) -> Derived:
+def derive(record: Record, *, commit: Commit, release: str, trail: Trail) -> Derived:
     """Derive statuses, subjects, facts and data files from values alone."""
     library, assessment = record.library, record.assessment
     statuses = approve(record)
@@ -69,6 +70,7 @@ def derive(record: Record, *, commit: Commit, release: str) -> Derived:
         facts_root=digest_of(document),
         release=release,
         generator="",
+        trail=trail,
     )
     return Derived(report=report, data=data_files(report))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .approve import Record, approve
 from .assess import assess, opening_run
+from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
 from .git import Repository
@@ -19,6 +20,7 @@ from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .render.facts import facts
 from .render.report import Book, Commit, Report
+from .retrace import Present, retrace
 from .subjects import requirement_subject
 from .vault import open_vault
 from .vault.packs import unpack
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
         Findings,
         Ledger,
         Library,
+        MappedControl,
         RequirementStatus,
         Run,
         Standing,
     )
     from .subjects import Subject
+    from .trail import Trail
     from .vault import Vault
 
 GENERATOR = f"controlbook {__version__}"
@@ -52,6 +56,7 @@ class Programme:
         self.repository = repository
         self.commit = repository.resolve(rev)
         self._findings: dict[str, Findings] = {}
+        self._trails: dict[str, Trail] = {}
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -83,7 +88,10 @@ class Programme:
     @cached_property
     def vault(self) -> Vault:
         """The store that the settings name."""
-        return open_vault(self.library.settings.vault, self.repository.root)
+        settings = self.library.settings
+        return open_vault(
+            settings.vault, self.repository.root, profile=settings.vault_profile
+        )
 
     def assessment(self, name: str) -> Assessment:
         """Find an assessment by its id; raises ControlbookError with the known ids."""
@@ -132,6 +140,20 @@ class Programme:
         """Derive the status of every requirement of an assessment."""
         return approve(self.record(name))
 
+    def trail(self, name: str) -> Trail:
+        """Derive how an assessment came to where it stands, from Git's history."""
+        if name not in self._trails:
+            assessment = self.assessment(name)
+            present = Present(
+                commit=self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                opening=self.opening(assessment),
+                assessment=assessment,
+            )
+            self._trails[name] = retrace(self.repository, present)
+        return self._trails[name]
+
     def subjects(self, name: str) -> Mapping[str, Subject]:
         """Give what a sign-off of each requirement would be bound to now."""
         assessment = self.assessment(name)
@@ -169,7 +191,14 @@ class Programme:
             release=release,
             generator=GENERATOR,
             toolchain=toolchain or {},
+            trail=self.trail(name),
+            users=self.users,
         )
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[tuple[str, str, MappedControl], ...]]:
+        """Who uses each control, over all frameworks."""
+        return users(self.library)
 
     def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
         """Give the state at the end of the last run that meets the period."""
