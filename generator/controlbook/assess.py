@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from . import coverage, history, observed
 from .digest import digest_of
+from .hub_controls import rule_of
 from .model import (
     ALL,
     Assessment,
@@ -257,7 +258,44 @@ def _looked(
         for piece in observed.failures(place.observations)
         if (found := _failed(evidence, place, piece, period))
     ]
-    return result, deviations, gaps
+    conflicts: tuple[str, ...] = ()
+    if isinstance(evidence, SecurityHubControl) and sight:
+        conflicts = _conflicts(evidence, result, sight)
+    return replace(result, conflicts=conflicts), deviations, gaps
+
+
+def _conflicts(
+    evidence: SecurityHubControl, result: ObservedResult, sight: _Sight
+) -> tuple[str, ...]:
+    """Hold each verdict against what Config recorded of the control's rule then."""
+    identifier = rule_of(evidence.control)
+    rows = {r.key: r for run in sight.runs for r in run.rules}
+    found: list[str] = []
+    for place in result.places:
+        keys = [
+            key
+            for key, row in rows.items()
+            if (row.identifier, row.account, row.region)
+            == (identifier, place.account, place.region)
+        ]
+        for seen in place.answers:
+            states = {
+                piece.state
+                for key in keys
+                for resource in sight.by_instance.get(key, ())
+                for piece in sight.pieces[key, resource]
+                if piece.start <= seen.at and (piece.end is None or seen.at < piece.end)
+            }
+            if not states or seen.at >= sight.horizon.end:
+                continue
+            bad = State.NON_COMPLIANT in states
+            if (seen.result == observed.FAILED) != bad:
+                config = "NON_COMPLIANT" if bad else "no deviation"
+                found.append(
+                    f"{place.account} {place.region} at {iso(seen.at)}: Security Hub"
+                    f" says {seen.result}, AWS Config recorded {config}"
+                )
+    return tuple(found)
 
 
 def _failed(

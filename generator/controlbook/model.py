@@ -811,6 +811,11 @@ class PlaceObserved:
     """The part of `due` for which there is evidence."""
 
     @property
+    def taken(self) -> int:
+        """How many observations there are, failures included."""
+        return len(self.observations)
+
+    @property
     def answers(self) -> tuple[Observation, ...]:
         """The observations that hold an answer."""
         return tuple(row for row in self.observations if row.state == OBSERVED)
@@ -822,6 +827,8 @@ class ObservedResult:
 
     evidence: EvidenceSource
     places: tuple[PlaceObserved, ...]
+    conflicts: tuple[str, ...] = ()
+    """Where AWS Config's record says otherwise at that instant, in plain words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

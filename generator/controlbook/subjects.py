@@ -320,6 +320,7 @@ def _observed_document(results: tuple[ObservedResult, ...]) -> dict[str, Json]:
             {
                 "evidence": result.evidence.key,
                 "places": [_place(place) for place in result.places],
+                "conflicts": list(result.conflicts),
             }
             for result in results
         ]

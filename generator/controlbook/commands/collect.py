@@ -27,18 +27,23 @@ from controlbook.progress import Progress
 from controlbook.sources.config import ConfigSource
 from controlbook.sources.looking import Looking
 from controlbook.sources.reviews import Reviews
+from controlbook.sources.security_hub import SecurityHub
 from controlbook.sources.snapshots import Snapshots
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from controlbook.collect import Collected
     from controlbook.model import Run
     from controlbook.sources import Source
+    from controlbook.sources.looking import Look
 
-LOOKS = {"snapshot": Snapshots}
+LOOKS: Mapping[str, Callable[[], Look]] = {
+    "snapshot": Snapshots,
+    "security-hub": SecurityHub,
+}
 """Streams that look at something now and then."""
 
 

@@ -126,6 +126,19 @@ class Report:
             if run.window.end >= period.start and run.window.start < period.end
         )
 
+    @property
+    def looks(self) -> tuple[Run, ...]:
+        """The runs of streams that look now and then, which meet the period."""
+        period = self.assessment.period
+        return tuple(
+            run
+            for _, runs in sorted(self.ledger.runs.items())
+            for run in runs
+            if run.observations
+            and run.window.end >= period.start
+            and run.window.start < period.end
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:

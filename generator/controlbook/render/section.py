@@ -13,7 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controlbook.model import ALL, ConfigRule, ManualDocument
+from controlbook.model import (
+    ALL,
+    ConfigRule,
+    ManualDocument,
+    SecurityHubControl,
+    Snapshot,
+)
 from controlbook.subjects import annotations_of
 from controlbook.timeline import iso
 
@@ -89,7 +95,12 @@ class RequirementSection:
             return "what another party operates, as stated below"
         if self.requirement.not_applicable:
             return "the reason stated below"
-        counts = ((len(self.rules), "rule"), (len(self.documents), "document"))
+        looks = sum(len(part.found.observed) for part in self.controls)
+        counts = (
+            (len(self.rules), "rule"),
+            (looks, "point-in-time source"),
+            (len(self.documents), "document"),
+        )
         parts = [words.count(number, noun) for number, noun in counts if number]
         return " and ".join(parts) or "no evidence"
 
@@ -177,7 +188,9 @@ def _control(
         others=tuple(
             source
             for source in control.evidence
-            if not isinstance(source, ConfigRule | ManualDocument)
+            if not isinstance(
+                source, ConfigRule | ManualDocument | Snapshot | SecurityHubControl
+            )
         ),
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controlbook.model import ALL
+from controlbook.model import ALL, OBSERVED
 
 from . import words
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         Deviation,
         Findings,
         Gap,
+        Observation,
+        ObservedResult,
         RuleResult,
     )
 
@@ -268,6 +270,49 @@ def coverage_sentence(rule: RuleResult) -> str:
         f"({words.duration(share.observed)} of {words.duration(share.present)})"
     )
     return f"{head}; {words.duration(lacking)} is missing." if lacking else f"{head}."
+
+
+def observed_sentence(result: ObservedResult) -> str:
+    """Say what was looked at, how often, and what it cannot say."""
+    answers = [row for place in result.places for row in place.answers]
+    due = sum(place.due for place in result.places)
+    held = sum(place.held for place in result.places)
+    days = getattr(result.evidence, "days", 1)
+    often = "every day" if days == 1 else f"once in {days} days"
+    if not answers:
+        return f"No evidence: no answer was stored, and one is demanded {often}."
+    places = sum(1 for place in result.places if place.answers)
+    verdicts = _verdicts(answers)
+    head = (
+        f"{words.count(len(answers), 'answer')} from {words.count(places, 'place')} of "
+        f"{len(result.places)}{verdicts}; one is demanded {often}, and "
+        f"{words.percent(held, due) if due else 'no part'} of the time due has one."
+    )
+    return f"{head} Each shows its own instant, not the time between."
+
+
+def _verdicts(answers: list[Observation]) -> str:
+    """Count the results of the answers, where they have any."""
+    counts: dict[str, int] = {}
+    for row in answers:
+        if row.result:
+            counts[row.result] = counts.get(row.result, 0) + 1
+    if not counts:
+        return ""
+    return f" ({', '.join(f'{n} {name}' for name, n in sorted(counts.items()))})"
+
+
+def change_sentence(row: Observation) -> str:
+    """Say what differs from the observation before, and how much of it is shown."""
+    if row.state != OBSERVED:
+        return words.gap_reason(row.state)
+    if not row.previous:
+        return "the first answer: nothing to compare with"
+    total = sum(number for _, number in row.changes)
+    if not total:
+        return f"unchanged since {row.previous}"
+    counts = ", ".join(f"{number} {kind}" for kind, number in row.changes)
+    return f"{counts} since {row.previous}; showing {len(row.shown)} of {total}"
 
 
 def no_deviation_sentence(rules: tuple[RuleResult, ...]) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Gap,
         InstanceResult,
         Judgement,
+        Observation,
     )
     from controlbook.trail import Origin
 
@@ -61,6 +62,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         _signoffs(report),
         _documents(report),
         _transitions(report),
+        _observations(report),
         _status_history(report),
         _governance_changes(report),
     )
@@ -358,6 +360,43 @@ def _evidence_index(report: Report) -> Table:
         "stream seq kind window_start window_end collected_at manifest_sha256 role"
         " records size sha256 bucket key version_id lock_mode retain_until",
         rows(),
+    )
+
+
+def _observations(report: Report) -> Table:
+    def rows() -> Iterator[Row]:
+        for name, own in sorted(report.findings.controls.items()):
+            for result in own.observed:
+                for place in result.places:
+                    for row in place.observations:
+                        yield (name, *_observation(report, row))
+
+    return _table(
+        "observations",
+        "control evidence account account_name region at covers_start covers_end state"
+        " result records records_root counts changes shown previous moves",
+        rows(),
+    )
+
+
+def _observation(report: Report, row: Observation) -> Row:
+    return (
+        row.evidence,
+        row.account,
+        report.assessment.account_name(row.account),
+        row.region,
+        iso(row.at),
+        iso(row.covers.start),
+        iso(row.covers.end),
+        row.state,
+        row.result,
+        row.records,
+        row.records_root,
+        _joined(f"{name}={number}" for name, number in row.counts),
+        _joined(f"{name}={number}" for name, number in row.changes),
+        _joined(row.shown),
+        row.previous,
+        _joined(f"{iso(at)} {result}" for at, result in row.moves),
     )
 
 

@@ -18,10 +18,12 @@ from controlbook.model import ALL, Conclusion, State, Status
 from controlbook.timeline import DAY, HOUR, MINUTE, SECOND, iso
 
 if TYPE_CHECKING:
-    from controlbook.model import Framework
+    from controlbook.model import Framework, Observation, ObservedResult
     from controlbook.timeline import Instant
 
 MILLION = 1_000_000
+OBSERVATIONS = 12
+"""Observations that a page lists of one piece of evidence; the data files have all."""
 NOTHING = "–"
 """Stands where there is nothing to show."""
 
@@ -341,6 +343,16 @@ def name_of(resource: str) -> str:
 def gap_reason(reason: str) -> str:
     """Say in words why there is no evidence."""
     return GAP_REASONS.get(reason, reason.replace("-", " "))
+
+
+def worth_showing(result: ObservedResult) -> tuple[Observation, ...]:
+    """Choose observations to print: each place's last, then failures and changes."""
+    last = [place.observations[-1] for place in result.places if place.observations]
+    rows = [row for place in result.places for row in place.observations]
+    told = [r for r in rows if r.state != "observed" or r.changes or r.moves]
+    chosen = dict.fromkeys((*last[:OBSERVATIONS], *sorted(told, key=lambda r: r.at)))
+    found = list(chosen)[:OBSERVATIONS]
+    return tuple(sorted(found, key=lambda row: (row.account, row.region, row.at)))
 
 
 def precision(text: str) -> str:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import botocore.session
 from botocore.validate import ParamValidator
 
-from controlbook.timeline import from_datetime
+from controlbook.timeline import from_datetime, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -180,6 +180,8 @@ def from_wire(shape: AnyShape, value: Wire) -> Wire:
         return [from_wire(shape.member, each) for each in value]
     if kind == "timestamp" and isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
+    if kind == "timestamp" and isinstance(value, str):
+        return datetime.fromisoformat(value)
     return value
 
 
@@ -192,6 +194,8 @@ def to_wire(shape: AnyShape, value: Wire) -> Wire:
     if kind == "list":
         return [to_wire(shape.member, each) for each in value]
     if kind == "timestamp":
+        if shape.serialization.get("timestampFormat") == "iso8601":
+            return iso(from_datetime(value))
         millis = from_datetime(value)
         return millis // 1000 if millis % 1000 == 0 else millis / 1000
     return value

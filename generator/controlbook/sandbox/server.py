@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import Instant, instant, iso
 
-from . import config, iam, organizations
+from . import config, iam, organizations, rest_json, security_hub
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
 from .example import example
@@ -91,6 +91,9 @@ class Sandbox:
         self._services: dict[str, Service] = {
             "config": config.service(recording, trouble, pager),
             "organizations": organizations.service(world, pager),
+        }
+        self._rest: dict[str, Service] = {
+            "securityhub": security_hub.service(recording, pager)
         }
         self._s3 = S3(DeliveryBucket(recording, trouble))
         self._json_calls = 0
@@ -188,6 +191,8 @@ class Sandbox:
             return self._s3.answer(request, now)
         if name in self._query:
             return self._answer_query(request, caller, name)
+        if name in self._rest:
+            return self._answer_rest(request, caller, name)
         return self._answer_json(request, caller, name)
 
     def _answer_query(self, request: Request, caller: Caller, name: str) -> Reply:
@@ -200,6 +205,15 @@ class Sandbox:
             return 200, XML, query(service, caller, request.body)
         except ServiceError as error:
             return error.status, XML, error_xml(error, namespace(name))
+
+    def _answer_rest(self, request: Request, caller: Caller, name: str) -> Reply:
+        operation, _ = rest_json.operation_of(name, request)
+        self.calls.append(f"{name}:{operation}")
+        try:
+            self._hurt(f"{name}:{operation}")
+            return 200, JSON, rest_json.answer(self._rest[name], caller, request)
+        except ServiceError as error:
+            return rest_json.refused(error)
 
     def _answer_json(self, request: Request, caller: Caller, name: str) -> Reply:
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]

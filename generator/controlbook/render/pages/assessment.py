@@ -75,7 +75,7 @@ def evidence(view: View) -> Page:
             "view": view,
             "holes": holes(view),
             "streams": view.report.ledger.runs,
-            "rows": index.rows(view.report.runs),
+            "rows": (*index.rows(view.report.runs), *index.rows(view.report.looks)),
         },
     )
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         Judgement,
         ManualEvidence,
         Missing,
+        Observation,
+        ObservedResult,
         Requirement,
         RequirementStatus,
         RuleInstance,
@@ -141,6 +143,23 @@ class View:
                 key = (result.evidence.identifier, result.evidence.parameters)
                 found.setdefault(key, (control, result))
         return tuple(found.values())
+
+    def observed(self, item: Requirement) -> tuple[ObservedResult, ...]:
+        """Give what other streams showed for a requirement, each evidence once."""
+        found = {
+            result.evidence.key: result
+            for control in self.controls(item)
+            for result in self.report.findings.controls[control.id].observed
+        }
+        return tuple(found.values())
+
+    def observed_rows(self, result: ObservedResult) -> int:
+        """Count the observations of the period, failures included."""
+        return sum(len(place.observations) for place in result.places)
+
+    def observations(self, result: ObservedResult) -> tuple[Observation, ...]:
+        """Choose those to show: of each place the last, failures and changes first."""
+        return words.worth_showing(result)
 
     def share(self, item: Requirement) -> Share:
         """Add up the resource-time of a requirement's rules."""
@@ -282,6 +301,8 @@ class View:
         rules = len(self.rules(item))
         papers = len(self.documents(item))
         parts.extend([words.count(rules, "rule")] if rules else [])
+        looks = len(self.observed(item))
+        parts.extend([words.count(looks, "point-in-time source")] if looks else [])
         parts.extend([words.count(papers, "document")] if papers else [])
         file = status.judgement.signoff
         named = set(file.acknowledged) if file else set()
@@ -385,7 +406,8 @@ class View:
     @cached_property
     def missing(self) -> tuple[tuple[Run, Missing], ...]:
         """Accounts × Regions that runs could not cover."""
-        return tuple((run, row) for run in self.report.runs for row in run.missing)
+        runs = (*self.report.runs, *self.report.looks)
+        return tuple((run, row) for run in runs for row in run.missing)
 
     @cached_property
     def missing_places(self) -> int:
@@ -395,7 +417,8 @@ class View:
     @cached_property
     def remarks(self) -> tuple[tuple[Run, str], ...]:
         """What runs remarked in plain words."""
-        return tuple((run, note) for run in self.report.runs for note in run.notes)
+        runs = (*self.report.runs, *self.report.looks)
+        return tuple((run, note) for run in runs for note in run.notes)
 
     @cached_property
     def vaults(self) -> tuple[str, ...]:
