@@ -24,6 +24,7 @@ from controlbook.model import OBSERVED
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.progress import Progress
+from controlbook.sources.audit_manager import AuditManager, OurRecord
 from controlbook.sources.config import ConfigSource
 from controlbook.sources.looking import Looking
 from controlbook.sources.reviews import Reviews
@@ -82,8 +83,17 @@ def _source(stream: str, programme: Programme) -> Source:
         return ConfigSource(settings)
     if stream in LOOKS:
         return Looking(LOOKS[stream](), programme.library)
+    if stream == "audit-manager":
+        return AuditManager(programme.library, lambda: _our_record(programme))
     forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
     return Reviews(forge, programme.repository.began(programme.commit))
+
+
+def _our_record(programme: Programme) -> OurRecord:
+    """Fold what the config stream recorded; without it there is nothing to compare."""
+    runs = programme.ledger.config
+    opening = programme.state_after(runs[0]) if runs else ()
+    return OurRecord.of(programme.ledger, opening)
 
 
 def _about() -> tuple[tuple[str, str], ...]:

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import Instant, instant, iso
 
-from . import config, iam, organizations, rest_json, security_hub
+from . import audit_manager, config, iam, organizations, rest_json, security_hub
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
 from .example import example
@@ -93,7 +93,8 @@ class Sandbox:
             "organizations": organizations.service(world, pager),
         }
         self._rest: dict[str, Service] = {
-            "securityhub": security_hub.service(recording, pager)
+            "auditmanager": audit_manager.service(recording, pager),
+            "securityhub": security_hub.service(recording, pager),
         }
         self._s3 = S3(DeliveryBucket(recording, trouble))
         self._json_calls = 0

@@ -131,7 +131,7 @@ class Looking:
     ) -> Reading:
         talk = Conversation(self._aws)
         identity = talk.ask("sts", "get_caller_identity")
-        before = _Memory(past)
+        before = Memory(past)
         rows: list[Observation] = []
         lines: list[bytes] = []
         notes: list[str] = []
@@ -310,10 +310,11 @@ def _line(key: str, place: Place, item: Item) -> bytes:
     return canonical({k: v for k, v in record.items() if v not in ("", {})})
 
 
-class _Memory:
+class Memory:
     """The last answers of each place, read from the record packs when asked for."""
 
     def __init__(self, past: Past) -> None:
+        """Read from the runs of one stream."""
         self._past = past
         self._packs: dict[int, dict[tuple[str, str, str], dict[str, Item]]] = {}
 
@@ -326,6 +327,11 @@ class _Memory:
                     items = self._items(run).get((key, *place), {})
                     return Before(last=row, items=items)
         return Before()
+
+    def items(self, key: str, place: Place) -> Mapping[str, Item]:
+        """Give what the last run kept of one key, even if it broke off."""
+        last = self._past.last
+        return self._items(last).get((key, *place), {}) if last else {}
 
     def _items(self, run: Run) -> dict[tuple[str, str, str], dict[str, Item]]:
         if run.seq not in self._packs:
