@@ -252,9 +252,7 @@ def _pull(pull: Pull) -> dict[str, Json]:
             "merged_at": iso(pull.merged_at),
             "pushers": list(pull.pushers),
             "paths": list(pull.paths),
-            "reviews": [
-                _review(review) for review in pull.reviews
-            ],
+            "reviews": [_review(review) for review in pull.reviews],
             "ruleset_sha256": pull.ruleset_sha256,
             "rule_suite": pull.rule_suite,
         }

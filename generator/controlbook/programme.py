@@ -17,6 +17,7 @@ from .errors import ControlbookError, Exit
 from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
+from .proofs import Trust, gather, witnesses
 from .render.facts import facts
 from .render.report import Book, Commit, Report
 from .subjects import requirement_subject
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Run,
         Standing,
     )
+    from .proofs import Witness
     from .subjects import Subject
     from .vault import Vault
 
@@ -85,6 +87,11 @@ class Programme:
         """The store that the settings name."""
         return open_vault(self.library.settings.vault, self.repository.root)
 
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """The checkpoints, with what their signatures and time stamps are worth."""
+        return witnesses(self.files, self.library, Trust())
+
     def assessment(self, name: str) -> Assessment:
         """Find an assessment by its id; raises ControlbookError with the known ids."""
         found = self.library.assessments.get(name)
@@ -119,13 +126,24 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        paths = [file.path for file in self.library.signoffs if file.assessment == name]
+        assessment = self.assessment(name)
+        facts_of_git = gather(
+            self.repository,
+            self.commit,
+            library=self.library,
+            ledger=self.ledger,
+            assessment=assessment,
+            seen=self.witnesses,
+            trust=Trust(),
+        )
         return Record(
             library=self.library,
             findings=self.findings(name),
             ledger=self.ledger,
-            assessment=self.assessment(name),
-            arrivals=self.repository.arrivals(self.commit, paths),
+            assessment=assessment,
+            arrivals=facts_of_git.arrivals,
+            proofs=facts_of_git.proofs,
+            grants=facts_of_git.grants,
         )
 
     def statuses(self, name: str) -> Mapping[str, RequirementStatus]:

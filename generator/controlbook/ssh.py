@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ControlbookError, Exit
-from .timeline import SECOND, Instant, to_datetime
+from .timeline import SECOND, Instant, instant, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,8 @@ CHECKPOINT = "controlbook-checkpoint"
 """The namespace of a job's signatures of checkpoints."""
 COLLECTOR = "collector"
 """The principal that signs checkpoints."""
+EARLIEST, LATEST = Instant(SECOND), instant("2099-12-31T00:00:00Z")
+"""Times at which a key with a validity does not hold: for where no time is trusted."""
 
 _KEY = re.compile(r"(?P<kind>[a-z0-9@.-]+) (?P<body>[A-Za-z0-9+/=]+)(?: .*)?\Z")
 _PATTERN = re.compile(r"[*?!,]")
@@ -101,7 +103,7 @@ def moment(at: Instant) -> str:
     return to_datetime(at).strftime("%Y%m%d%H%M%SZ")
 
 
-def judge(  # noqa: PLR0913 - what a signature is held against
+def judge(
     content: bytes,
     signature: str,
     *,
@@ -110,7 +112,7 @@ def judge(  # noqa: PLR0913 - what a signature is held against
     namespace: str,
     at: Instant,
 ) -> Seen:
-    """Judge a signature over some bytes: is it this principal's, valid at a time?"""
+    """Judge whether a signature over some bytes is a principal's, valid at a time."""
     with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
         allowed, armoured = Path(folder) / "allowed", Path(folder) / "signature"
         allowed.write_bytes(signers)

@@ -119,7 +119,7 @@ def _why(said: str) -> str:
 
 
 def request(content: bytes) -> bytes:
-    """Write the query for a time stamp over some bytes (application/timestamp-query)."""
+    """Write the query for a time stamp over some bytes."""
     done = _run("ts", "-query", "-digest", sha256(content), "-sha256", "-cert")
     if done.returncode:
         message = "openssl writes no time-stamp query"

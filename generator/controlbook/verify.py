@@ -14,7 +14,8 @@ Rules enforced here (design section 7, trust.md section 3):
 10. history: the carried repository holds this tag, these sources and this ledger, and
     nobody's unreviewed commits;
 11. findings: facts and data files, derived again from sources and ledger, are equal;
-12. sign-offs: what is published as signed is signed, and over this.
+12. sign-offs: what is published as signed is signed, and over this;
+13. proofs: signatures and time stamps hold, and are those that the policy requires.
 Nothing is fetched, and what was not checked is listed. Empty or partial input never
 passes. Of several verdicts the worst stands: 3, 2, 4, 5, 1, 0.
 """
@@ -29,6 +30,13 @@ from typing import TYPE_CHECKING
 
 from .approve import Record
 from .assess import assess
+from .assurance import (
+    Given,
+    proof_faults,
+    time_faults,
+    unchecked,
+    witness_faults,
+)
 from .carried import carry
 from .derivation import derive, figure_faults, status_faults
 from .digest import canonical, sha256
@@ -36,8 +44,8 @@ from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import chain_problems, read_ledger
 from .library import read, sources_document
+from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
-    arrivals,
     provenance_faults,
     read_provenance,
     review_faults,
@@ -58,7 +66,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .carried import Carried
+    from .derivation import Derived
     from .model import Assessment, Ledger, Library, Standing
+    from .proofs import Witness
     from .provenance import Provenance
     from .render.manifest import ReleaseManifest, Tag
     from .seals import Documents
@@ -73,8 +83,6 @@ SEVERITY = (
 NEVER = (
     "whether AWS Config's verdicts are true, and whether all was collected",
     "the present state of GitHub and of the vault: nothing was fetched",
-    "when anything happened, beyond what Git, AWS and GitHub claimed: no trusted time",
-    "signatures of people, tags and checkpoints: no keys were given",
 )
 
 
@@ -126,20 +134,32 @@ def worst(codes: Iterable[Exit]) -> Exit:
     return next((code for code in SEVERITY if code in found), Exit.FINE)
 
 
-def verify(path: Path, *, raw: Path | None = None, pin: str = "") -> Verdict:
+def verify(
+    path: Path,
+    *,
+    raw: Path | None = None,
+    pin: str = "",
+    given: Given | None = None,
+) -> Verdict:
     """Check a bundle (a zip or its unpacked folder) against itself, and more if given.
 
-    `raw` is a copy of the vault; `pin` is a root or digest known from outside.
+    `raw` is a copy of the vault and `pin` a digest that is known from outside, where
+    nothing else is `given`.
     """
-    if raw is not None and not raw.is_dir():
+    given = given or Given(raw=raw, pins=(pin.strip().lower(),) if pin.strip() else ())
+    if given.raw is not None and not given.raw.is_dir():
         message = "there is no such folder"
-        raise ControlbookError(message, place=str(raw), advice="name a vault's copy")
+        raise ControlbookError(
+            message, place=str(given.raw), advice="name a vault's copy"
+        )
     bundle = carry(path)
     with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
-        pass_ = _Pass(bundle=bundle, folder=Path(folder))
+        pass_ = _Pass(bundle=bundle, folder=Path(folder), given=given)
         pass_.step("paths", len(bundle.files), _path_faults(bundle))
+        if given.require:
+            pass_.step("required", len(given.require), given.missing())
         if bundle.files and not bundle.faults:
-            pass_.inside(raw, pin.strip().lower())
+            pass_.inside()
     return Verdict(
         checks=tuple(pass_.checks),
         not_checked=(*pass_.not_checked, *NEVER),
@@ -162,6 +182,7 @@ class _Pass:
     bundle: Carried
     folder: Path
     """An empty one, for the repository that the bundle carries."""
+    given: Given
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
 
@@ -182,7 +203,7 @@ class _Pass:
             if path.startswith(folder)
         }
 
-    def inside(self, raw: Path | None, pin: str) -> None:
+    def inside(self) -> None:
         files = self.bundle.files
         self.step("files", len(files), sum_faults(files))
         documents = read_documents(files)
@@ -198,15 +219,15 @@ class _Pass:
         opening = None
         if ledger and library and assessment:
             opening = self._evidence(documents, ledger, assessment, whole=whole)
-            self._vault(raw, ledger, library)
+            self._vault(self.given.raw, ledger, library)
         else:
             self.skip(
                 "coverage, packs, findings and sign-offs",
                 "ledger or sources cannot be read",
             )
         self.step("release", len(manifest.files), release_faults(files, manifest, tag))
-        self._pin(pin, tag)
         provenance = self._history(tag, ledger, whole=whole)
+        self._pin(tag, ledger, provenance)
         if not (ledger and library and assessment):
             return
         if provenance is None or opening is None:
@@ -215,17 +236,15 @@ class _Pass:
                 "the ledger is not whole, or states or history cannot be read",
             )
             return
-        derived = derive(
-            Record(
-                library=library,
-                findings=assess(library, ledger, opening, assessment),
-                ledger=ledger,
-                assessment=assessment,
-                arrivals=arrivals(provenance, library),
-            ),
-            commit=provenance.commit,
-            release=manifest.release,
-        )
+        try:
+            record, seen = self._record(
+                library, ledger, assessment, opening, provenance
+            )
+        except ControlbookError as error:
+            self.step("proofs", 0, [(error.code, error.message)])
+            self.skip("findings and sign-offs, derived again", "proofs stay unread")
+            return
+        derived = derive(record, commit=provenance.commit, release=manifest.release)
         self.step(
             "findings",
             1 + len(derived.data),
@@ -234,6 +253,66 @@ class _Pass:
         published = documents.rows("requirements")
         count = len(derived.report.statuses)
         self.step("sign-offs", count, status_faults(derived, published))
+        self._proofs(derived, record, seen, provenance)
+
+    def _record(
+        self,
+        library: Library,
+        ledger: Ledger,
+        assessment: Assessment,
+        opening: tuple[Standing, ...],
+        provenance: Provenance,
+    ) -> tuple[Record, tuple[Witness, ...]]:
+        """Bring together what the programme itself judged by: its own keys."""
+        seen = witnesses(self._manifests(), library, Trust())
+        found = gather(
+            provenance.repository,
+            provenance.commit.id,
+            library=library,
+            ledger=ledger,
+            assessment=assessment,
+            seen=seen,
+            trust=Trust(),
+        )
+        record = Record(
+            library=library,
+            findings=assess(library, ledger, opening, assessment),
+            ledger=ledger,
+            assessment=assessment,
+            arrivals=found.arrivals,
+            proofs=found.proofs,
+            grants=found.grants,
+        )
+        return record, seen
+
+    def _proofs(
+        self,
+        derived: Derived,
+        record: Record,
+        seen: tuple[Witness, ...],
+        provenance: Provenance,
+    ) -> None:
+        """Hold signatures and time stamps against what is required, and by whom."""
+        given, library, ledger = self.given, record.library, record.ledger
+        proofs = record.proofs
+        if given.trust != Trust():
+            seen = witnesses(self._manifests(), library, given.trust)
+            proofs = prove(library, ledger, record.arrivals, seen, given.trust)
+        policy = dict(record.assessment.policy)
+        if given.policy is not None:
+            policy = dict(given.policy)
+        self.step(
+            "proofs",
+            len(proofs) + len(seen),
+            (
+                *proof_faults(policy, derived.report.statuses, proofs),
+                *witness_faults(policy, seen, library, given.trust),
+                *time_faults(ledger, provenance, seen),
+            ),
+        )
+        self.not_checked.extend(
+            unchecked(given, record.assessment, seen, proofs.values(), provenance)
+        )
 
     def _ledger(self, tag: Tag | None) -> tuple[Ledger | None, bool]:
         """Read the ledger; tell whether it reaches every head that the tag names."""
@@ -338,14 +417,19 @@ class _Pass:
         count = len(objects) + len(manifests)
         self.step("vault", count, vault_faults(DirectoryVault(raw), objects, manifests))
 
-    def _pin(self, pin: str, tag: Tag | None) -> None:
-        if not pin:
+    def _pin(
+        self, tag: Tag | None, ledger: Ledger | None, provenance: Provenance | None
+    ) -> None:
+        pins = self.given.pins
+        if not pins:
             self.skip(
                 "whether this is the release that everybody has",
-                "no pin was given (--pin), and a bundle rebuilt as a whole would pass",
+                "no pin supplied (--pin), and a bundle rebuilt as a whole would pass",
             )
         elif tag:
-            self.step("pin", 1, pin_faults(pin, self.bundle.files, tag))
+            commits = provenance.commits if provenance else ()
+            files = self.bundle.files
+            self.step("pin", len(pins), pin_faults(pins, files, tag, ledger, commits))
 
     def _history(
         self, tag: Tag | None, ledger: Ledger | None, *, whole: bool

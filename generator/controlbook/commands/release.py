@@ -14,22 +14,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlbook.clock import now
-from controlbook.digest import canonical, parse_canonical
 from controlbook.errors import ControlbookError, Exit
 from controlbook.model import Status
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import Build, building, refuse_dirty
-from controlbook.render.manifest import ledger_heads, tag_message
-from controlbook.vault.documents import retention
+from controlbook.render.manifest import tag_message
+
+from .checkpoint import write_checkpoint
 
 if TYPE_CHECKING:
     import argparse
 
-    from controlbook.timeline import Instant
+    from controlbook.model import RequirementStatus
 
 DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
-CHECKPOINTS = "evidence/checkpoints"
 
 
 def release(options: argparse.Namespace) -> Outcome:
@@ -40,7 +39,7 @@ def release(options: argparse.Namespace) -> Outcome:
     refuse_dirty(programme)
     _refuse_released(programme, name)
     _refuse_unfinished(programme, name)
-    programme = _checkpoint(programme, at)
+    programme = write_checkpoint(programme, at)
     repository = programme.repository
     out = repository.root / "build"
     with building(out) as folder:
@@ -88,10 +87,16 @@ def _refuse_released(programme: Programme, name: str) -> None:
         )
 
 
+def _reasons(row: RequirementStatus) -> list[str]:
+    files = [row.judgement, *row.attestations.values()]
+    return [reason for each in files if each.signoff for reason in each.reasons]
+
+
 def _refuse_unfinished(programme: Programme, name: str) -> None:
     unsigned = [
         f"{number} is {row.status}"
         + "".join(f", waiting for {who} to {what}" for who, what in row.waiting[:1])
+        + "".join(f": {reason}" for reason in _reasons(row)[:1])
         for number, row in programme.statuses(name).items()
         if row.status not in DONE
     ]
@@ -105,42 +110,3 @@ def _refuse_unfinished(programme: Programme, name: str) -> None:
             [f"{name} cannot be released yet:", *unsigned, *unreviewed]
         )
         raise ControlbookError(message, code=Exit.FOUND)
-
-
-def _checkpoint(programme: Programme, at: Instant) -> Programme:
-    """Commit heads and Merkle roots of all streams, unless the last one holds them."""
-    streams = {
-        head.stream: {"seq": head.seq, "sha256": head.sha256, "root": head.root}
-        for head in ledger_heads(programme.ledger)
-    }
-    earlier = sorted(
-        path for path in programme.files if path.startswith(f"{CHECKPOINTS}/")
-    )
-    if earlier:
-        last = parse_canonical(programme.files[earlier[-1]])
-        if isinstance(last, dict) and last.get("streams") == streams:
-            return programme
-    number = len(earlier) + 1
-    content = canonical(
-        {
-            "type": "controlbook/checkpoint/1",
-            "ledger": programme.library.settings.ledger,
-            "number": number,
-            "streams": streams,
-        }
-    )
-    # As with every manifest: the vault first, Git last.
-    programme.vault.put(
-        f"ledger/checkpoints/{number:06d}.json",
-        content,
-        role="checkpoint",
-        retain_until=retention(programme.library, at),
-    )
-    repository = programme.repository
-    repository.write_and_commit(
-        {f"{CHECKPOINTS}/{number:06d}.json": content},
-        f"Write checkpoint {number} of the ledger\n",
-        at=at,
-        author=repository.configured_author(),
-    )
-    return Programme(repository)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PEOPLE = "signoffs/people.yml"
 _COLLECTED = re.compile(
     r"evidence/(?:(?!manual/|checkpoints/)[a-z0-9-]+/\d{6}\.json"
-    r"|checkpoints/\d{6}\.json(?:\.sig|\.tsr)?)\Z",
+    r"|checkpoints/\d+\.json(?:\.sig|\.tsr)?)\Z",
     re.ASCII,
 )
 

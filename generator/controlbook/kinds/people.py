@@ -4,6 +4,7 @@
 Rules enforced here:
 - a numeric GitHub id is the identity: it belongs to one person;
 - logins, ids and display names are unique, also to the eye (case, mixed scripts);
+- a key is one public SSH key, and belongs to one person;
 - a team has members that exist, and no person's id.
 """
 
@@ -14,7 +15,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from controlbook.model import Person, Team
-from controlbook.reading import id_flaw
+from controlbook.reading import id_flaw, key_flaw
 
 if TYPE_CHECKING:
     from controlbook.reading import Fields
@@ -58,6 +59,10 @@ def _person(id_: str, row: Fields, taken: dict[str, str]) -> Person:
     for line, number in numbers:
         if not _NUMBER.match(number):
             row.page.problem(line, f"{number!r} is not a numeric GitHub id")
+    keys = _optional_list(row, "ssh_keys")
+    for line, key in keys:
+        if flaw := key_flaw(key):
+            row.page.problem(line, f"ssh_keys: {key[:24]!r} {flaw}", "see ssh-keygen")
     roles = row.listing("roles")
     for line, role in roles:
         row.refer(line, role, ROLES, "role")
@@ -69,7 +74,7 @@ def _person(id_: str, row: Fields, taken: dict[str, str]) -> Person:
         roles=tuple(role for _, role in roles),
         organisation=row.optional("organisation"),
         qualification=row.optional("qualification"),
-        ssh_keys=tuple(k for _, k in _optional_list(row, "ssh_keys")),
+        ssh_keys=tuple(key for _, key in keys),
         valid=row.interval("valid", required=False),
     )
     row.finish()
@@ -77,6 +82,7 @@ def _person(id_: str, row: Fields, taken: dict[str, str]) -> Person:
         ("name", "name", unicodedata.normalize("NFKC", name).casefold()),
         ("github", "GitHub login", login.casefold()),
         *(("github_ids", "GitHub id", number) for number in person.github_ids),
+        *(("ssh_keys", "key", " ".join(k.split()[:2])) for k in person.ssh_keys),
     ):
         other = taken.setdefault(f"{what} {value}", id_)
         if value and other != id_:
