@@ -65,9 +65,7 @@ def signature(
 
 
 def test_a_persons_signature_names_the_key(folder: Path) -> None:
-    found = judged(
-        folder, signature(folder), [person(folder), person(folder, "okafor")]
-    )
+    found = judged(signature(folder), [person(folder), person(folder, "okafor")])
     assert found.key.startswith("SHA256:")
     assert found.why == ""
 
