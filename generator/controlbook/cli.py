@@ -201,8 +201,7 @@ VERBS = (
         "checkpoint",
         "checkpoint",
         "write down how far the ledger reaches, signed and time-stamped",
-        "CONTROLBOOK_SIGNING_KEY=key CONTROLBOOK_TSA_URL=https://tsa.example.com \\\n"
-        "    controlbook checkpoint",
+        "controlbook checkpoint --push",
         (_argument("--push", action="store_true", help="push the new commit"),),
     ),
     Verb(

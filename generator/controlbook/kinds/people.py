@@ -3,7 +3,8 @@
 
 Rules enforced here:
 - a numeric GitHub id is the identity: it belongs to one person;
-- logins, ids and display names are unique, also to the eye (case, mixed scripts);
+- logins, ids and display names are unique, also to the eye (case, mixed scripts, and
+  letters that look alike, whatever script they are of);
 - a key is one public SSH key, and belongs to one person;
 - a team has members that exist, and no person's id.
 """
@@ -24,6 +25,14 @@ PATH = "signoffs/people.yml"
 
 ROLES = ("control-owner", "assessor", "compliance-officer", "engineer", "auditor")
 
+# Letters and digits of other scripts that are drawn like a Latin one.
+_ALIKE = str.maketrans(
+    {
+        **dict(zip("авеёзіјкмнорстухѕԁԛԝ", "abeë3ijkmhopctyxsdqw", strict=True)),
+        **dict(zip("αβγεηικνορτυχω", "abyeniknoptuxw", strict=True)),
+        **{"0": "o", "1": "l", "i": "l", "ı": "l", "|": "l", "5": "s"},
+    }
+)  # fmt: skip
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?\Z", re.ASCII)
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9][\w.-]{0,99}\Z", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,19}\Z")
@@ -80,7 +89,9 @@ def _person(id_: str, row: Fields, taken: dict[str, str]) -> Person:
     row.finish()
     for key, what, value in (
         ("name", "name", unicodedata.normalize("NFKC", name).casefold()),
+        ("name", "name, to the eye,", look(name)),
         ("github", "GitHub login", login.casefold()),
+        ("github", "GitHub login, to the eye,", look(login)),
         *(("github_ids", "GitHub id", number) for number in person.github_ids),
         *(("ssh_keys", "key", " ".join(k.split()[:2])) for k in person.ssh_keys),
     ):
@@ -116,6 +127,12 @@ def _check_id(id_: str, row: Fields) -> None:
     flaw = id_flaw(id_)
     if flaw:
         row.page.problem(row.line(), flaw, "choose another")
+
+
+def look(text: str) -> str:
+    """Give what a text looks like: look-alike letters become one, accents stay."""
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE)
+    return " ".join(folded.replace("rn", "m").replace("vv", "w").split())
 
 
 def _scripts(name: str) -> frozenset[str]:
