@@ -816,6 +816,20 @@ class Grant:
     """First-parent commit that brought the entry; empty where it is not on main."""
 
 
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class PeopleChange:
+    """One change of one person in people.yml, and who answered for it."""
+
+    person: str
+    what: str
+    """Such as `github_ids: 1 → 1, 2`; `added` and `removed` stand for all of it."""
+    commit: str
+    pull: int
+    """Number of the captured pull request; 0 where none was captured."""
+    approved_by: tuple[str, ...]
+    """People who approved it on its final head."""
+
+
 class Status(StrEnum):
     """Where a requirement stands; derived, never stored."""
 

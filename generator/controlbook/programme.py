@@ -18,6 +18,7 @@ from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .proofs import Trust, gather, witnesses
+from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
 from .subjects import requirement_subject
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
         Run,
         Standing,
     )
-    from .proofs import Witness
+    from .proofs import Gathered, Witness
+    from .render.changes import Change
     from .subjects import Subject
     from .vault import Vault
 
@@ -54,6 +56,7 @@ class Programme:
         self.repository = repository
         self.commit = repository.resolve(rev)
         self._findings: dict[str, Findings] = {}
+        self._gathered: dict[str, Gathered] = {}
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -126,25 +129,51 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        assessment = self.assessment(name)
-        facts_of_git = gather(
-            self.repository,
-            self.commit,
-            library=self.library,
-            ledger=self.ledger,
-            assessment=assessment,
-            seen=self.witnesses,
-            trust=Trust(),
-        )
+        found = self.gathered(name)
         return Record(
             library=self.library,
             findings=self.findings(name),
             ledger=self.ledger,
-            assessment=assessment,
-            arrivals=facts_of_git.arrivals,
-            proofs=facts_of_git.proofs,
-            grants=facts_of_git.grants,
+            assessment=self.assessment(name),
+            arrivals=found.arrivals,
+            proofs=found.proofs,
+            grants=found.grants,
         )
+
+    def gathered(self, name: str) -> Gathered:
+        """Give what Git, signatures and time stamps say of an assessment's files."""
+        if name not in self._gathered:
+            self._gathered[name] = gather(
+                self.repository,
+                self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                assessment=self.assessment(name),
+                seen=self.witnesses,
+                trust=Trust(),
+            )
+        return self._gathered[name]
+
+    def releases(self, name: str) -> tuple[str, ...]:
+        """Name the releases of an assessment that this commit stands on, in order."""
+        tags = {
+            tag: number
+            for tag in self.repository.tags()
+            if (number := numbered(tag, name))
+        }
+        if not tags:
+            return ()
+        history = {commit for commit, _ in self.repository.timed_commits(self.commit)}
+        held = [tag for tag in tags if self.repository.resolve(tag) in history]
+        return tuple(sorted(held, key=lambda tag: tags[tag]))
+
+    def released(self, name: str) -> Programme | None:
+        """Give the programme at the last release of an assessment.
+
+        A released assessment is judged there: later edits on main do not touch it.
+        """
+        tags = self.releases(name)
+        return Programme(self.repository, f"refs/tags/{tags[-1]}") if tags else None
 
     def statuses(self, name: str) -> Mapping[str, RequirementStatus]:
         """Derive the status of every requirement of an assessment."""
@@ -172,6 +201,7 @@ class Programme:
         statuses = self.statuses(name)
         subjects = self.subjects(name)
         document = self.facts(name, statuses, subjects)
+        before = previous(release, name)
         return Report(
             library=self.library,
             ledger=self.ledger,
@@ -187,6 +217,18 @@ class Programme:
             release=release,
             generator=GENERATOR,
             toolchain=toolchain or {},
+            supersedes=before,
+            changes=self.changes_since(before, name, document) if before else (),
+            people_changes=self.gathered(name).people,
+        )
+
+    def changes_since(
+        self, release: str, name: str, document: Mapping[str, Json]
+    ) -> tuple[Change, ...]:
+        """List what these facts say otherwise than those of an earlier release."""
+        old = Programme(self.repository, f"refs/tags/{release}")
+        return changes(
+            old.facts(name, old.statuses(name), old.subjects(name)), document
         )
 
     def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
@@ -203,7 +245,7 @@ class Programme:
         name: str,
         statuses: Mapping[str, RequirementStatus],
         subjects: Mapping[str, Subject],
-    ) -> Json:
+    ) -> dict[str, Json]:
         """Write an assessment's canonical facts."""
         return facts(
             self.library,
@@ -220,6 +262,13 @@ class Programme:
         return Book(
             reports=(
                 self.report(first, release=release, toolchain=toolchain),
-                *(self.report(name, toolchain=toolchain) for name in others),
+                *(self._other(name, toolchain) for name in others),
             )
         )
+
+    def _other(self, name: str, toolchain: Mapping[str, str]) -> Report:
+        """Report on an assessment beside the one asked for: at its last release."""
+        tags = self.releases(name)
+        at = self.released(name) or self
+        release = tags[-1] if tags else ""
+        return at.report(name, release=release, toolchain=toolchain)

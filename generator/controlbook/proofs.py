@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from . import ssh, stamps
 from .checkpoints import read_checkpoints
 from .library import load
-from .model import Grant, Proof
-from .timeline import DAY, MINUTE, iso
+from .model import Grant, PeopleChange, Proof
+from .timeline import DAY, MINUTE, Interval, iso
 from .yamltext import parse, plain
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Delegation,
         Ledger,
         Library,
+        Person,
         Pull,
         Review,
         SignOff,
@@ -73,6 +74,7 @@ class Gathered:
     arrivals: Mapping[str, Arrival]
     proofs: Mapping[str, Proof]
     grants: tuple[Grant, ...]
+    people: tuple[PeopleChange, ...]
 
 
 def gather(
@@ -94,6 +96,9 @@ def gather(
         grants=granted(assessment, repository.versions(rev, assessment.path))
         if assessment.delegations
         else (),
+        people=people_changes(
+            repository.versions(rev, "signoffs/people.yml"), ledger, library
+        ),
     )
 
 
@@ -141,6 +146,75 @@ def _rows(body: bytes) -> list[tuple[object, ...]]:
         for row in (rows if isinstance(rows, list) else ())
         if isinstance(row, dict)
     ]
+
+
+_PERSON = (
+    "name",
+    "login",
+    "github_ids",
+    "roles",
+    "ssh_keys",
+    "valid",
+    "organisation",
+    "qualification",
+)
+
+
+def people_changes(
+    versions: Sequence[Version], ledger: Ledger, library: Library
+) -> tuple[PeopleChange, ...]:
+    """List every change of people.yml, oldest first (T60); `versions` newest first.
+
+    The first version is where the programme began, and no change.
+    """
+    pulls = {pull.merge: pull for pull in ledger.pulls}
+    found: list[PeopleChange] = []
+    for older, newer in zip(versions[:0:-1], versions[-2::-1], strict=True):
+        before, after = _people(older.body), _people(newer.body)
+        pull = pulls.get(newer.commit)
+        found.extend(
+            PeopleChange(
+                person=name,
+                what=what,
+                commit=newer.commit,
+                pull=pull.number if pull else 0,
+                approved_by=_approvers(pull, library) if pull else (),
+            )
+            for name in sorted(before.keys() | after.keys())
+            for what in _differences(before.get(name), after.get(name))
+        )
+    return tuple(found)
+
+
+def _people(body: bytes) -> Mapping[str, Person]:
+    return load({"signoffs/people.yml": body})[0].people
+
+
+def _differences(before: Person | None, after: Person | None) -> Iterator[str]:
+    if before is None or after is None:
+        yield "removed" if after is None else "added"
+        return
+    for field in _PERSON:
+        old, new = getattr(before, field), getattr(after, field)
+        if old != new:
+            yield f"{field}: {_shown(old)} → {_shown(new)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Interval):
+        return f"{iso(value.start)} to {iso(value.end)}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value) if value else "none"
+
+
+def _approvers(pull: Pull, library: Library) -> tuple[str, ...]:
+    return tuple(
+        person.id
+        for person in library.people.values()
+        if (review := pull.deciding_review(person.github_ids))
+        and (review.state, review.commit) == ("APPROVED", pull.head)
+    )
 
 
 def witnesses(files: Files, library: Library, trust: Trust) -> tuple[Witness, ...]:

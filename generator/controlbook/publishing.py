@@ -9,7 +9,6 @@ Rules enforced here:
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ControlbookError
 from .render.bundle import Publication, publish, write_bundle
+from .render.changes import numbered
 from .render.pdf import build_pdf
 from .render.report import offered
 from .render.site import build_site
@@ -102,9 +102,9 @@ def building(out: Path) -> Iterator[Path]:
 
 def release_at(programme: Programme, name: str) -> str:
     """Name the release tag of an assessment that stands at this commit, or nothing."""
-    pattern = re.compile(rf"{re.escape(name)}(?:-r\d+)?\Z")
     tags = programme.repository.tags_at(programme.commit)
-    return max((tag for tag in tags if pattern.match(tag)), default="")
+    found = {tag: number for tag in tags if (number := numbered(tag, name))}
+    return max(found, key=lambda tag: found[tag], default="")
 
 
 def refuse_dirty(programme: Programme) -> None:

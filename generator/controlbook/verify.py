@@ -38,8 +38,8 @@ from .assurance import (
     witness_faults,
 )
 from .carried import carry
-from .derivation import derive, figure_faults, status_faults
-from .digest import canonical, sha256
+from .derivation import derive, facts_before, figure_faults, status_faults
+from .digest import canonical, digest_of, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import chain_problems, read_ledger
@@ -51,6 +51,7 @@ from .provenance import (
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
+from .render.changes import previous
 from .seals import (
     PACK,
     checkpoint_faults,
@@ -63,11 +64,12 @@ from .seals import (
 from .vault.directory import DirectoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .carried import Carried
     from .derivation import Derived
-    from .model import Assessment, Ledger, Library, Standing
+    from .digest import Json
+    from .model import Assessment, Ledger, Library, PeopleChange, Standing
     from .proofs import Witness
     from .provenance import Provenance
     from .render.manifest import ReleaseManifest, Tag
@@ -237,14 +239,21 @@ class _Pass:
             )
             return
         try:
-            record, seen = self._record(
+            record, seen, people = self._record(
                 library, ledger, assessment, opening, provenance
             )
+            before = self._before(manifest, assessment, opening, provenance)
         except ControlbookError as error:
             self.step("proofs", 0, [(error.code, error.message)])
             self.skip("findings and sign-offs, derived again", "proofs stay unread")
             return
-        derived = derive(record, commit=provenance.commit, release=manifest.release)
+        derived = derive(
+            record,
+            commit=provenance.commit,
+            release=manifest.release,
+            before=before,
+            people=people,
+        )
         self.step(
             "findings",
             1 + len(derived.data),
@@ -262,7 +271,7 @@ class _Pass:
         assessment: Assessment,
         opening: tuple[Standing, ...],
         provenance: Provenance,
-    ) -> tuple[Record, tuple[Witness, ...]]:
+    ) -> tuple[Record, tuple[Witness, ...], tuple[PeopleChange, ...]]:
         """Bring together what the programme itself judged by: its own keys."""
         seen = witnesses(self._manifests(), library, Trust())
         found = gather(
@@ -283,7 +292,26 @@ class _Pass:
             proofs=found.proofs,
             grants=found.grants,
         )
-        return record, seen
+        return record, seen, found.people
+
+    def _before(
+        self,
+        manifest: ReleaseManifest,
+        assessment: Assessment,
+        opening: tuple[Standing, ...],
+        provenance: Provenance,
+    ) -> Mapping[str, Json] | None:
+        """Derive the facts of the release that an addendum follows, from its tag."""
+        name = previous(manifest.release, assessment.id)
+        if not name:
+            return None
+        document, due = facts_before(provenance, name, assessment.id, opening)
+        faults = []
+        if digest_of(document) != due:
+            text = f"{name}: its facts, derived again, are not those that its tag names"
+            faults.append(wrong(text))
+        self.step("addendum", 1, faults)
+        return document
 
     def _proofs(
         self,

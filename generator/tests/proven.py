@@ -58,11 +58,12 @@ class Proven(released.Example):
         path = path_of(number)
         content = checkpoint_bytes(ledger, released.LEDGER, number)
         at = self.now if self.stamped_at is None else self.stamped_at
+        job = self.keys / "job"
         sides = {
-            ".sig": keys.ssh_sign(self.keys / "job", content, ssh.CHECKPOINT).encode(),
-            ".tsr": self.authority.token_at(content, at),
+            ".sig": lambda: keys.ssh_sign(job, content, ssh.CHECKPOINT).encode(),
+            ".tsr": lambda: self.authority.token_at(content, at),
         }
-        files = {path: content, **{path + end: sides[end] for end in self.sidecars}}
+        files = {path: content, **{path + end: sides[end]() for end in self.sidecars}}
         for place, body in files.items():
             key = place.replace("evidence/", "ledger/", 1)
             self.vault.put(key, body, role="checkpoint", retain_until=released.RETAIN)

@@ -6,7 +6,9 @@ Rules enforced here (design section 6, ADR 0007):
   commit reached main without a review;
 - the release writes a checkpoint of the ledger, builds, and tags; the tag names the
   facts root and the publication root;
-- a release that fails leaves no tag.
+- a release that fails leaves no tag;
+- what is released is never released again: what came later makes an addendum
+  (`<assessment>-r2`), which lists what it changes, and has to change something.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from controlbook.model import Status
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import Build, building, refuse_dirty
+from controlbook.render.changes import named, numbered, substantial
 from controlbook.render.manifest import tag_message
 
 from .checkpoint import write_checkpoint
@@ -37,15 +40,19 @@ def release(options: argparse.Namespace) -> Outcome:
     programme = Programme.open(options.root)
     name = programme.assessment(options.assessment).id
     refuse_dirty(programme)
-    _refuse_released(programme, name)
+    earlier = programme.releases(name)
+    tag = named(name, numbered(earlier[-1], name) + 1 if earlier else 1)
+    _refuse_taken(programme, tag)
     _refuse_unfinished(programme, name)
+    if earlier:
+        _refuse_unchanged(programme, name, earlier[-1])
     programme = write_checkpoint(programme, at)
     repository = programme.repository
     out = repository.root / "build"
     with building(out) as folder:
-        made = Build(programme, name, name, folder)
+        made = Build(programme, name, tag, folder)
         repository.tag(
-            name,
+            tag,
             programme.commit,
             tag_message(made.publication.release),
             at=at,
@@ -55,20 +62,33 @@ def release(options: argparse.Namespace) -> Outcome:
         names = made.install(out)
     if options.push:
         branch = programme.library.settings.branch
-        repository.push("origin", f"HEAD:refs/heads/{branch}", f"refs/tags/{name}")
+        repository.push("origin", f"HEAD:refs/heads/{branch}", f"refs/tags/{tag}")
     facts_root = made.report.facts_root
     return Outcome(
         text="\n".join(
             [
-                f"released {name} at {programme.commit[:10]}",
+                f"released {tag} at {programme.commit[:10]}",
                 f"facts root {facts_root}",
+                *(f"changed since {earlier[-1]}:" for _ in made.report.changes[:1]),
+                *(f"  {change.sentence}" for change in made.report.changes),
                 *(f"wrote {out / each}" for each in names),
             ]
         ),
         data={
             "schema": "controlbook/release/1",
             "assessment": name,
-            "tag": name,
+            "tag": tag,
+            "supersedes": made.report.supersedes,
+            "changes": [
+                {
+                    "kind": change.kind,
+                    "about": change.about,
+                    "field": change.field,
+                    "before": change.before,
+                    "after": change.after,
+                }
+                for change in made.report.changes
+            ],
             "commit": programme.commit,
             "facts_root": facts_root,
             "publication_root": made.publication.release.publication_root,
@@ -77,13 +97,23 @@ def release(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _refuse_released(programme: Programme, name: str) -> None:
-    if name in programme.repository.tags():
-        message = f"{name} is released already"
+def _refuse_taken(programme: Programme, tag: str) -> None:
+    if tag in programme.repository.tags():
+        message = f"the tag {tag} stands on another history than this commit"
         raise ControlbookError(
             message,
-            place=f"tag {name}",
-            advice="build it at its tag; what came later needs an addendum",
+            place=f"tag {tag}",
+            advice="see what it names with `git show`; a release is never replaced",
+            code=Exit.INTEGRITY,
+        )
+
+
+def _refuse_unchanged(programme: Programme, name: str, last: str) -> None:
+    document = programme.facts(name, programme.statuses(name), programme.subjects(name))
+    if not substantial(programme.changes_since(last, name, document)):
+        message = f"{name} is released already, and nothing in it has changed since"
+        raise ControlbookError(
+            message, place=f"tag {last}", advice="build it at its tag"
         )
 
 

@@ -29,23 +29,38 @@ def status(options: argparse.Namespace) -> Outcome:
         if options.assessment
         else sorted(programme.library.assessments)
     )
-    shown = {name: programme.statuses(name) for name in names}
+    # What is released is judged at its tag: later edits on main do not touch it.
+    at = {name: programme.released(name) or programme for name in names}
+    shown = {name: at[name].statuses(name) for name in names}
+    tags = {name: programme.releases(name)[-1:] for name in names}
     unfinished = any(
         row.status not in DONE for table in shown.values() for row in table.values()
     )
     return Outcome(
-        text="\n\n".join(_text(programme, name, shown[name]) for name in names),
+        text="\n\n".join(
+            _text(at[name], name, shown[name], tags[name]) for name in names
+        ),
         data={
             "schema": "controlbook/status/1",
             "commit": programme.commit,
-            "assessments": [_data(programme, name, shown[name]) for name in names],
+            "assessments": [
+                {
+                    **_data(at[name], name, shown[name]),
+                    "released": "".join(tags[name]),
+                    "judged_at": at[name].commit,
+                }
+                for name in names
+            ],
         },
         code=Exit.FOUND if unfinished else Exit.FINE,
     )
 
 
 def _text(
-    programme: Programme, name: str, table: Mapping[str, RequirementStatus]
+    programme: Programme,
+    name: str,
+    table: Mapping[str, RequirementStatus],
+    release: tuple[str, ...],
 ) -> str:
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
@@ -54,6 +69,10 @@ def _text(
     period = assessment.period
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
+        *(
+            f"released as {tag}, at {programme.commit[:10]}; judged there"
+            for tag in release
+        ),
         f"collected until {collected} · {len(found.deviations)} deviations · "
         f"{len(found.gaps)} evidence gaps · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
@@ -77,6 +96,7 @@ def _why(row: RequirementStatus) -> str:
     )
     if row.judgement.signoff:
         parts.extend(row.judgement.reasons)
+    parts.extend(row.judgement.flags)
     parts.extend(f"{person}: {what}" for person, what in row.waiting)
     shown = parts[:3]
     more = [f"… and {len(parts) - len(shown)} more"] if len(parts) > len(shown) else []
@@ -100,6 +120,8 @@ def _data(
                 "interim": row.interim or "",
                 "conclusion": row.conclusion,
                 "reasons": list(row.judgement.reasons),
+                "proof": row.judgement.level,
+                "flags": list(row.judgement.flags),
                 "stale": [
                     {"name": s.name, "signed": s.signed, "now": s.now}
                     for s in row.judgement.stale

@@ -27,12 +27,9 @@ ROLES = ("control-owner", "assessor", "compliance-officer", "engineer", "auditor
 
 # Letters and digits of other scripts that are drawn like a Latin one.
 _ALIKE = str.maketrans(
-    {
-        **dict(zip("авеёзіјкмнорстухѕԁԛԝ", "abeë3ijkmhopctyxsdqw", strict=True)),
-        **dict(zip("αβγεηικνορτυχω", "abyeniknoptuxw", strict=True)),
-        **{"0": "o", "1": "l", "i": "l", "ı": "l", "|": "l", "5": "s"},
-    }
-)  # fmt: skip
+    "авеёзіјкмнорстухѕԁԛԝαβγεηικνορτυχω01i|5",  # noqa: RUF001 - that is the point
+    "abeë3ljkmhopctyxsdqwabyenlknoptuxwollls",
+)
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?\Z", re.ASCII)
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9][\w.-]{0,99}\Z", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,19}\Z")

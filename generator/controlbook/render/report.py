@@ -21,12 +21,15 @@ if TYPE_CHECKING:
         Framework,
         Ledger,
         Library,
+        PeopleChange,
         RequirementStatus,
         Run,
         Standing,
     )
     from controlbook.subjects import Subject
     from controlbook.timeline import Instant
+
+    from .changes import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,12 @@ class Report:
     """The canonical facts themselves."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
+    supersedes: str = ""
+    """The release that this one is an addendum to; empty for a first one."""
+    changes: tuple[Change, ...] = ()
+    """What it says otherwise than that release."""
+    people_changes: tuple[PeopleChange, ...] = ()
+    """Every change of people.yml, as it came to main."""
 
     @property
     def draft(self) -> bool:
