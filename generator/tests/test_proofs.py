@@ -207,6 +207,29 @@ def test_a_key_that_the_sign_offs_own_pull_request_adds_does_not_count(
     assert "by no key that is known for this person" in reasons(made)
 
 
+@pytest.mark.threat("T60")
+def test_a_change_of_keys_is_on_the_report_with_who_approved_it(
+    tmp_path: Path, ring: Path, authority: keys.Authority
+) -> None:
+    with proven.written(ring, authority, L1):
+        made = proven.Proven(tmp_path, keys=ring, authority=authority)
+    text = made.programme.files["signoffs/people.yml"].decode()
+    old, new = keys.public(ring / "a-okafor"), keys.public(ring / "stranger")
+    changed = text.replace(f'"{old}"', f'"{old}", "{new}"').encode()
+    made.merge({"signoffs/people.yml": changed}, "j-moreau", "Add a key")
+    made.commit({"signoffs/people.yml": text.encode()}, "Take it back unseen")
+    proven.played(made)
+    first, second = made.programme.report(NAME).people_changes
+    assert (first.person, first.pull, first.approved_by) == (
+        "a-okafor",
+        1,
+        ("j-moreau",),
+    )
+    assert first.what.startswith("ssh_keys: ")
+    assert new in first.what
+    assert (second.pull, second.approved_by) == (0, ())
+
+
 @pytest.mark.threat("T61")
 def test_the_auditors_dates_of_a_key_hold_at_the_time_of_the_review(
     whole: tuple[proven.Proven, Path], ring: Path
