@@ -79,19 +79,30 @@ class Record:
         )
 
 
-def approve(record: Record) -> Mapping[str, RequirementStatus]:
-    """Derive the status of every requirement in scope, by its number."""
+def approve(
+    record: Record, numbers: Collection[str] | None = None
+) -> Mapping[str, RequirementStatus]:
+    """Derive the status of every requirement in scope (or of `numbers`), by number."""
+    wanted = [
+        number
+        for number in record.assessment.requirements
+        if numbers is None or number in numbers
+    ]
     framework = record.library.frameworks[record.assessment.framework]
     unannotated = unannotated_ids(record.library, record.findings)
     attested = {
         control: _attestation(record, control, unannotated)
-        for control in record.findings.controls
+        for control in dict.fromkeys(
+            name
+            for number in wanted
+            for name in framework.requirements[number].controls
+        )
     }
     return {
         number: _requirement(
             record, framework.requirements[number], attested, unannotated
         )
-        for number in record.assessment.requirements
+        for number in wanted
     }
 
 
@@ -289,6 +300,8 @@ def _signoff(
         f"{file.person} is not the assessor of {item.number} ({named})",
         {item.number},
     )
+    if item.rests_on_proposals:
+        duties.append(f"{item.number} rests on proposed mappings that nobody reviewed")
     duties.extend(
         f"{file.person} assesses {item.number} and owns {control}"
         for control in item.controls
@@ -554,6 +567,9 @@ def _waiting(
 ) -> tuple[tuple[str, str], ...]:
     """Say who is asked for what next."""
     todo: list[tuple[str, str]] = []
+    if item.rests_on_proposals:
+        person = record.assessment.assessor_of(item.number)
+        return ((person, f"have the proposed mappings of {item.number} reviewed"),)
     for control in item.controls:
         owner = record.library.controls[control].owner
         own = record.findings.controls[control]

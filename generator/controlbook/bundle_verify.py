@@ -467,7 +467,8 @@ def packs(b: Bundle) -> None:
         owner, stored = named[found[1]]
         lines = data.split(b"\n")[:-1]
         hidden = [line for line in lines if line.startswith(b"#")]
-        if any(not re.match(rb"#[0-9a-f]{64}\Z", line) for line in hidden):
+        odd = any(not re.match(rb"#[0-9a-f]{64}\Z", line) for line in hidden)
+        if odd or not data.endswith(b"\n"):
             b.wrong(f"{path}: a line is neither a record nor a leaf hash")
             continue
         leaves = [
@@ -479,7 +480,34 @@ def packs(b: Bundle) -> None:
         if len(lines) != stored["records"]:
             b.wrong(f"{path}: it has not the records that {owner} counts")
     if b.whole:
+        for path in sorted(needed(b) - set(b.files)):
+            b.wrong(f"{path}: is absent, though the report rests on it")
         states(b)
+
+
+def needed(b: Bundle) -> set[str]:
+    """Name the packs behind each deviation and gap, and behind each sign-off."""
+    facts = b.document("facts.json")
+    items = facts.get("deviations", []) + facts.get("gaps", [])
+    edges = {moment(i[edge]) for i in items for edge in ("start", "end") if i[edge]}
+    rows = facts.get("requirements", [])
+    judged = [each for row in rows for each in [row["judgement"], *row["attestations"]]]
+    merges = {each["pull"]["merge"] for each in judged if "pull" in each}
+    stored = [
+        each
+        for run in b.runs.get("config", [])
+        if any(window_of(run, "start") <= at < window_of(run, "end") for at in edges)
+        for each in run[1].get("objects", [])
+        if each["role"] == "records"
+    ]
+    for _, m, _ in b.runs.get("reviews", []):
+        if merges & {pull["merge"] for pull in m.get("pulls", [])}:
+            stored += m.get("objects", [])
+    return {
+        f"packs/{each['content_sha256']}.leaves"
+        for each in stored
+        if each.get("records_root")
+    }
 
 
 def states(b: Bundle) -> None:
@@ -724,10 +752,16 @@ def mapped(
     """Give the mapping that a sign-off is bound to."""
     entry = trees[f"frameworks/{facts['framework']['id']}.yml"]["tree"]
     item = entry["requirements"][requirement["number"]]
+    # A mapping that is only proposed is no part of what was assessed.
+    reviewed = {
+        row if isinstance(row, str) else row["control"]
+        for row in item.get("controls", [])
+        if isinstance(row, str) or row["state"] == "reviewed"
+    }
     return {
         "requirement": requirement["number"],
         "title": item["title"],
-        "controls": controls if set(controls) == set(item.get("controls", [])) else [],
+        "controls": controls if set(controls) == reviewed else [],
         "inherited": item.get("inherited", ""),
         "not-applicable": item.get("not-applicable", ""),
         "evidence": table,

@@ -28,6 +28,7 @@ from .render.facts import facts
 from .render.manifest import ReleaseError, parse_tag
 from .render.report import Commit, Report
 from .subjects import requirement_subject
+from .trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -55,6 +56,7 @@ def derive(
     *,
     commit: Commit,
     release: str,
+    trail: Trail,
     before: Mapping[str, Json] | None = None,
     people: tuple[PeopleChange, ...] = (),
 ) -> Derived:
@@ -90,6 +92,7 @@ def derive(
         supersedes=previous(release, assessment.id) if before is not None else "",
         changes=changes(before, document) if before is not None else (),
         people_changes=people,
+        trail=trail,
     )
     return Derived(report=report, data=data_files(report))
 
@@ -134,7 +137,7 @@ def facts_before(
         proofs=found.proofs,
         grants=found.grants,
     )
-    derived = derive(record, commit=provenance.commit, release="")
+    derived = derive(record, commit=provenance.commit, release="", trail=Trail())
     document = derived.report.facts
     return document if isinstance(document, dict) else {}, tag.release.facts_root
 

@@ -140,6 +140,36 @@ class Control:
     """Of the committed file's bytes."""
 
 
+class Relation(StrEnum):
+    """What a control covers of a requirement, as sets of what they ask for."""
+
+    EQUAL = "equal"
+    SUBSET = "subset"
+    """The control is part of what the requirement asks for."""
+    SUPERSET = "superset"
+    """The control asks for all of the requirement, and for more."""
+    INTERSECTS = "intersects"
+    """They share something; the weakest claim, and the one a bare id makes."""
+
+
+class MappingState(StrEnum):
+    """Whether a person of the programme stands behind a mapping."""
+
+    PROPOSED = "proposed"
+    REVIEWED = "reviewed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedControl:
+    """One row of a mapping: a requirement and a control that speaks to it."""
+
+    control: str
+    relation: Relation = Relation.INTERSECTS
+    source: str = ""
+    """Who says so: a key of the framework's `sources`, or empty: we do."""
+    state: MappingState = MappingState.REVIEWED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One numbered item of a framework, with its mapped controls or a reason."""
@@ -148,8 +178,28 @@ class Requirement:
     title: str
     parent: str = ""
     controls: tuple[str, ...] = ()
+    """The controls of *reviewed* mappings: what assessments rest on."""
     inherited: str = ""
     not_applicable: str = ""
+    mappings: tuple[MappedControl, ...] = ()
+    """Every mapping as written, proposed ones included."""
+    unmapped: str = ""
+    """Why nothing is mapped; an explanation, not an answer."""
+    evidence: tuple[str, ...] = ()
+    """The kinds of evidence it can have: automated, cloudtrail, api, manual."""
+
+    @property
+    def proposed(self) -> tuple[str, ...]:
+        """The controls that somebody proposes and nobody has reviewed."""
+        return tuple(
+            row.control for row in self.mappings if row.state is MappingState.PROPOSED
+        )
+
+    @property
+    def rests_on_proposals(self) -> bool:
+        """Whether nothing but proposed mappings stands behind it."""
+        answered = self.controls or self.inherited or self.not_applicable
+        return bool(self.proposed) and not answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +217,12 @@ class Framework:
     license: str = ""
     """Of the official text, where its owner's terms have to be told."""
     license_url: str = ""
+    retention_years: int = 0
+    """How long after a period it wants the evidence kept."""
+    note: str = ""
+    """What a reader has to know about how far the file goes."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where mappings come from: key → the source in full."""
     path: str = ""
 
 
@@ -312,6 +368,8 @@ class Settings:
     """Name of the role assumed in each account; empty: use own credentials."""
     vault: str = "vault"
     """`s3://bucket/prefix`, or a folder relative to the repository."""
+    vault_profile: str = ""
+    """The AWS profile that reaches the vault; empty: the same as everything else."""
     github: str = ""
     """`owner/name` on GitHub."""
     branch: str = "main"
@@ -325,6 +383,8 @@ class Settings:
     """Certificates (PEM) of the time-stamp authorities that are trusted."""
     tsa_policy: str = ""
     """OID of the only time-stamp policy that is accepted; empty: any."""
+    licensed_text: str = ""
+    """Untracked folder with the team's own copy of standards' texts, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,6 +517,8 @@ class StoredObject:
     """COMPLIANCE | GOVERNANCE | none"""
     lock_until: str
     """Retain-until (UTC, ISO), or empty without a lock."""
+    encryption: str = ""
+    """As the store answered: `AES256`, or `aws:kms` and the id of the key."""
     records: int = 0
     content_sha256: str = ""
     content_size: int = 0
@@ -618,7 +680,7 @@ class Deviation:
     end: Instant | None
     within: Interval
     ended_by: str
-    """remediated | deleted | evidence-lost | open"""
+    """remediated | deleted | left-population | not-applicable | evidence-lost | open"""
     precision: str
 
 

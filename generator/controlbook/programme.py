@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .approve import Record, approve
 from .assess import assess, opening_run
+from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
 from .git import Repository
@@ -21,6 +22,7 @@ from .proofs import Trust, gather, witnesses
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
+from .retrace import Present, retrace
 from .subjects import requirement_subject
 from .vault import open_vault
 from .vault.packs import unpack
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         Findings,
         Ledger,
         Library,
+        MappedControl,
         RequirementStatus,
         Run,
         Standing,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from .proofs import Gathered, Witness
     from .render.changes import Change
     from .subjects import Subject
+    from .trail import Trail
     from .vault import Vault
 
 GENERATOR = f"controlbook {__version__}"
@@ -57,6 +61,7 @@ class Programme:
         self.commit = repository.resolve(rev)
         self._findings: dict[str, Findings] = {}
         self._gathered: dict[str, Gathered] = {}
+        self._trails: dict[str, Trail] = {}
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -88,7 +93,10 @@ class Programme:
     @cached_property
     def vault(self) -> Vault:
         """The store that the settings name."""
-        return open_vault(self.library.settings.vault, self.repository.root)
+        settings = self.library.settings
+        return open_vault(
+            settings.vault, self.repository.root, profile=settings.vault_profile
+        )
 
     @cached_property
     def witnesses(self) -> tuple[Witness, ...]:
@@ -179,6 +187,21 @@ class Programme:
         """Derive the status of every requirement of an assessment."""
         return approve(self.record(name))
 
+    def trail(self, name: str) -> Trail:
+        """Derive how an assessment came to where it stands, from Git's history."""
+        if name not in self._trails:
+            assessment = self.assessment(name)
+            present = Present(
+                commit=self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                opening=self.opening(assessment),
+                assessment=assessment,
+                witnesses=self.witnesses,
+            )
+            self._trails[name] = retrace(self.repository, present)
+        return self._trails[name]
+
     def subjects(self, name: str) -> Mapping[str, Subject]:
         """Give what a sign-off of each requirement would be bound to now."""
         assessment = self.assessment(name)
@@ -217,6 +240,8 @@ class Programme:
             release=release,
             generator=GENERATOR,
             toolchain=toolchain or {},
+            trail=self.trail(name),
+            users=self.users,
             supersedes=before,
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
@@ -230,6 +255,11 @@ class Programme:
         return changes(
             old.facts(name, old.statuses(name), old.subjects(name)), document
         )
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[tuple[str, str, MappedControl], ...]]:
+        """Who uses each control, over all frameworks."""
+        return users(self.library)
 
     def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
         """Give the state at the end of the last run that meets the period."""

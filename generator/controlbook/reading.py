@@ -352,6 +352,21 @@ class Fields:
                     node.line, f"{self._where}{key}: an item is no mapping"
                 )
 
+    def texts_or_tables(self, key: str) -> Iterator[tuple[int, str | Fields]]:
+        """Take a list in which a text is short for a mapping, with the lines."""
+        for node in self._items(key, required=True, filled=True):
+            if isinstance(node, Table):
+                yield node.line, Fields(self.page, node, f"{self._where}{key}: ")
+            elif isinstance(node, Scalar):
+                if node.reads_as:
+                    message, advice = converted(node)
+                    where = f"{self._where}{key}: "
+                    self.page.problem(node.line, where + message, advice)
+                yield node.line, node.text
+            else:
+                message = f"{self._where}{key}: an item is neither text nor mapping"
+                self.page.problem(node.line, message)
+
     def _items(self, key: str, *, required: bool, filled: bool) -> tuple[Node, ...]:
         node = self._node(key, required=required)
         if node is None:

@@ -34,3 +34,37 @@ def released() -> Report:
 def shelf() -> Book:
     """Give both on one site."""
     return Book(reports=(released(), draft()))
+
+
+EVIL = "<img src=x onerror=alert(1)> {{ x }} [y](javascript:z) *b*\n\n# h"
+
+
+def hostile() -> Report:
+    """Give the small programme with names, titles and texts that attack a page."""
+    base = small.report()
+    library, framework = base.library, base.framework
+    requirement = replace(framework.requirements["3.4"], title=EVIL)
+    control = replace(
+        library.controls["pan-encrypted-at-rest"], title=EVIL, statement=EVIL
+    )
+    person = replace(library.people["j-moreau"], name=EVIL)
+    return replace(
+        base,
+        library=replace(
+            library,
+            controls={**library.controls, control.id: control},
+            people={**library.people, person.id: person},
+            annotations=tuple(
+                replace(note, body=EVIL, ticket=EVIL, title=EVIL)
+                for note in library.annotations
+            ),
+        ),
+        framework=replace(
+            framework,
+            title=EVIL,
+            requirements={**framework.requirements, "3.4": requirement},
+        ),
+        assessment=replace(
+            base.assessment, title=EVIL, entity=EVIL, excluded=(("1", EVIL),)
+        ),
+    )

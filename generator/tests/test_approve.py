@@ -14,6 +14,8 @@ from controlbook.model import (
     Grant,
     Ledger,
     Library,
+    MappedControl,
+    MappingState,
     Pull,
     RequirementStatus,
     Status,
@@ -79,6 +81,30 @@ def test_attested_waits_for_the_assessor() -> None:
     row = judged(signed.record(base))
     assert row.status is Status.ATTESTED
     assert row.waiting == (("m-lindqvist", "sign 3.4"),)
+
+
+def test_a_requirement_that_rests_on_proposals_cannot_be_signed() -> None:
+    record = signed.record()
+    framework = record.library.frameworks["pci-dss-3.2.1"]
+    proposal = MappedControl(
+        control="buckets-encrypted", source="aws", state=MappingState.PROPOSED
+    )
+    bare = replace(
+        framework.requirements["9.1"], inherited="", mappings=(proposal,), controls=()
+    )
+    library = replace(
+        record.library,
+        frameworks={
+            framework.id: replace(
+                framework, requirements={**framework.requirements, "9.1": bare}
+            )
+        },
+    )
+    proposed = replace(record, library=library)
+    refused(proposed, "rests on proposed mappings that nobody reviewed", "9.1")
+    assert judged(proposed, "9.1").waiting == (
+        ("m-lindqvist", "have the proposed mappings of 9.1 reviewed"),
+    )
 
 
 def test_a_requirement_without_controls_needs_the_assessor_alone() -> None:

@@ -29,7 +29,7 @@ from controlbook.digest import parse_canonical
 from controlbook.errors import ControlbookError, Exit
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
-from controlbook.vault.documents import retention
+from controlbook.retention import retained_until
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +42,8 @@ KEY, AUTHORITY = "CONTROLBOOK_SIGNING_KEY", "CONTROLBOOK_TSA_URL"
 def checkpoint(options: argparse.Namespace) -> Outcome:
     """Write a checkpoint, or complete the last one, and say what can be pinned."""
     before = Programme.open(options.root)
-    programme = write_checkpoint(before, now(options.as_of))
+    at = now(options.as_of)
+    programme = write_checkpoint(recovered(before, at), at)
     if options.push:
         branch = programme.library.settings.branch
         programme.repository.publish("origin", branch)
@@ -78,6 +79,27 @@ def checkpoint(options: argparse.Namespace) -> Outcome:
     )
 
 
+def recovered(programme: Programme, at: Instant) -> Programme:
+    """Copy to Git the checkpoints that only the vault has, byte for byte."""
+    vault = programme.vault
+    found = {
+        path: vault.get(key)
+        for key in vault.keys("ledger/checkpoints/")
+        if (path := key.replace("ledger/", "evidence/", 1)) not in programme.files
+    }
+    if not found:
+        return programme
+    repository = programme.repository
+    names = ", ".join(path.rsplit("/", 1)[-1].removesuffix(".json") for path in found)
+    repository.write_and_commit(
+        found,
+        f"Recover checkpoints: {names}\n",
+        at=at,
+        author=repository.configured_author(),
+    )
+    return Programme(repository)
+
+
 def write_checkpoint(programme: Programme, at: Instant) -> Programme:
     """Commit heads and roots of all streams, unless the last checkpoint holds them."""
     for problem in checkpoint_problems(_beside(programme), programme.ledger):
@@ -109,7 +131,7 @@ def write_checkpoint(programme: Programme, at: Instant) -> Programme:
             path.replace("evidence/", "ledger/", 1),
             body,
             role="checkpoint",
-            retain_until=retention(programme.library, at),
+            retain_until=retained_until(programme.library, (), at),
         )
     repository = programme.repository
     repository.write_and_commit(

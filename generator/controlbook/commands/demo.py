@@ -126,6 +126,8 @@ def demo(options: Namespace) -> Outcome:
             allowed_signers=None,
             tsa_roots=None,
             require=None,
+            online=False,
+            quiet=True,
         )
     )
     return Outcome(

@@ -6,7 +6,8 @@ Rules enforced here (design section 6, ADR 0007):
   commit reached main without a review;
 - the release writes a checkpoint of the ledger, builds, and tags; the tag names the
   facts root and the publication root;
-- a release that fails leaves no tag;
+- a release that died is taken up by the next one, wherever it stopped: a checkpoint
+  that only the vault has is copied to Git first, and a tag at this commit is built;
 - what is released is never released again: what came later makes an addendum
   (`<assessment>-r2`), which lists what it changes, and has to change something.
 """
@@ -20,11 +21,11 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.model import Status
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
-from controlbook.publishing import Build, building, refuse_dirty
+from controlbook.publishing import Build, building, refuse_dirty, release_at
 from controlbook.render.changes import named, numbered, substantial
 from controlbook.render.manifest import tag_message
 
-from .checkpoint import write_checkpoint
+from .checkpoint import recovered, write_checkpoint
 
 if TYPE_CHECKING:
     import argparse
@@ -37,40 +38,46 @@ DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
 def release(options: argparse.Namespace) -> Outcome:
     """Check, write the checkpoint, build, tag, and write the bundle."""
     at = now(options.as_of)
-    programme = Programme.open(options.root)
+    programme = recovered(Programme.open(options.root), at)
     name = programme.assessment(options.assessment).id
     refuse_dirty(programme)
-    earlier = programme.releases(name)
-    tag = named(name, numbered(earlier[-1], name) + 1 if earlier else 1)
-    _refuse_taken(programme, tag)
-    _refuse_unfinished(programme, name)
-    if earlier:
-        _refuse_unchanged(programme, name, earlier[-1])
-    programme = write_checkpoint(programme, at)
+    tag = release_at(programme, name)
+    done = (programme.repository.root / "build" / f"{name}.zip").exists()
+    tagged = bool(tag) and (not done or options.push)
+    if not tagged:
+        earlier = programme.releases(name)
+        tag = named(name, numbered(earlier[-1], name) + 1 if earlier else 1)
+        _refuse_taken(programme, tag)
+        _refuse_unfinished(programme, name)
+        if earlier:
+            _refuse_unchanged(programme, name, earlier[-1])
+        programme = write_checkpoint(programme, at)
     repository = programme.repository
     out = repository.root / "build"
     with building(out) as folder:
         made = Build(programme, name, tag, folder)
-        repository.tag(
-            tag,
-            programme.commit,
-            tag_message(made.publication.release),
-            at=at,
-            author=repository.configured_author(),
-        )
+        if not tagged:
+            repository.tag(
+                tag,
+                programme.commit,
+                tag_message(made.publication.release),
+                at=at,
+                author=repository.configured_author(),
+            )
         made.bundle()
         names = made.install(out)
     if options.push:
         branch = programme.library.settings.branch
         repository.push("origin", f"HEAD:refs/heads/{branch}", f"refs/tags/{tag}")
-    facts_root = made.report.facts_root
+    report = made.report
+    facts_root = report.facts_root
     return Outcome(
         text="\n".join(
             [
                 f"released {tag} at {programme.commit[:10]}",
                 f"facts root {facts_root}",
-                *(f"changed since {earlier[-1]}:" for _ in made.report.changes[:1]),
-                *(f"  {change.sentence}" for change in made.report.changes),
+                *(f"changed since {report.supersedes}:" for _ in report.changes[:1]),
+                *(f"  {change.sentence}" for change in report.changes),
                 *(f"wrote {out / each}" for each in names),
             ]
         ),
@@ -78,7 +85,7 @@ def release(options: argparse.Namespace) -> Outcome:
             "schema": "controlbook/release/1",
             "assessment": name,
             "tag": tag,
-            "supersedes": made.report.supersedes,
+            "supersedes": report.supersedes,
             "changes": [
                 {
                     "kind": change.kind,
@@ -87,7 +94,7 @@ def release(options: argparse.Namespace) -> Outcome:
                     "before": change.before,
                     "after": change.after,
                 }
-                for change in made.report.changes
+                for change in report.changes
             ],
             "commit": programme.commit,
             "facts_root": facts_root,

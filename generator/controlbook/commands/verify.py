@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`controlbook verify`: check a bundle offline, and say what was not checked."""
+"""`controlbook verify`: check a bundle, offline unless asked to ask the vault."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from controlbook.assurance import REQUIRABLE, Given, read_policy, read_roots
 from controlbook.errors import ControlbookError
 from controlbook.outcome import Outcome
+from controlbook.progress import Progress
 from controlbook.proofs import Trust
 from controlbook.ssh import signers_flaw
+from controlbook.verify import Online
 from controlbook.verify import verify as verify_bundle
 
 if TYPE_CHECKING:
@@ -30,8 +32,13 @@ WORDS = {
 
 
 def verify(options: argparse.Namespace) -> Outcome:
-    """Verify a zip or an unpacked folder; never writes, never fetches."""
-    verdict = verify_bundle(options.path, given=_given(options))
+    """Verify a zip or an unpacked folder; never writes, and fetches only if asked."""
+    with Progress("objects", quiet=options.quiet) as progress:
+        verdict = verify_bundle(
+            options.path,
+            given=_given(options),
+            online=_online(options, progress),
+        )
     return Outcome(
         text=_text(verdict),
         data={
@@ -110,6 +117,20 @@ def _require(text: str) -> tuple[str, ...]:
                 message, place="--require", advice=f"there are {', '.join(REQUIRABLE)}"
             )
     return names
+
+
+def _online(options: argparse.Namespace, progress: Progress) -> Online | None:
+    if not options.online:
+        for name in ("vault", "replica"):
+            if getattr(options, name, None):
+                message = "says which vault to ask, and nothing is to be asked"
+                raise ControlbookError(
+                    message, place=f"--{name}", advice="add --online"
+                )
+        return None
+    return Online(
+        vault=options.vault or "", replica=options.replica or "", watch=progress.show
+    )
 
 
 def _text(verdict: Verdict) -> str:

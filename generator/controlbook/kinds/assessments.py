@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controlbook.model import Assessment, Delegation
-from controlbook.timeline import Interval, instant
+from controlbook.retention import years_after
+from controlbook.timeline import Interval, instant, iso
 
 from .frameworks import answered, assessable, natural, with_ancestors
 
@@ -105,7 +106,7 @@ def read_assessment(fields: Fields, id_: str, around: Around) -> Assessment:
         excluded=excluded,
         assessors=_assessors(fields, framework, requirements, around),
         delegations=_delegations(fields, framework, requirements, around),
-        retention_until=_retention(fields, period),
+        retention_until=_retention(fields, period, framework),
         policy=_policy(fields),
         entity=fields.optional("entity"),
         path=fields.page.path,
@@ -164,7 +165,15 @@ def _scope(
         lines = _listed(fields, framework, listed)
         scope = tuple(n for n in every if n in lines)
     for number in scope:
-        if not answered(framework.requirements[number]):
+        item = framework.requirements[number]
+        if item.rests_on_proposals:
+            fields.page.problem(
+                lines[number],
+                f"{number} is in scope, but rests on proposed mappings only "
+                f"({', '.join(item.proposed[:_SHOWN])})",
+                f"review them in {framework.path} and say `state: reviewed`",
+            )
+        elif not answered(item):
             fields.page.problem(
                 lines[number],
                 f"{number} is in scope, but {framework.path} maps nothing to it",
@@ -333,13 +342,20 @@ def _revoke(
             found[number] = replace(found[number], revoked=moment)
 
 
-def _retention(fields: Fields, period: Interval | None) -> Instant | None:
+def _retention(
+    fields: Fields, period: Interval | None, framework: Framework | None
+) -> Instant | None:
     table = fields.table("retention", required=False)
     if table is None:
         return None
     until = table.moment("until")
     if until is not None and period is not None and until <= period.end:
         table.problem("until", "is not after the period's end", "keep evidence longer")
+    elif until is not None and period is not None and framework is not None:
+        due = years_after(period.end, framework.retention_years)
+        if until < due:
+            message = f"{framework.id} wants evidence kept until {iso(due)}"
+            table.problem("until", message, "keep evidence longer")
     table.finish()
     return until
 

@@ -39,16 +39,18 @@ _TEXTS = (
     "delivery-prefix",
     "collector-role",
     "vault",
+    "vault-profile",
     "github",
     "branch",
     "ticket-url",
     "entity",
     "tsa-policy",
+    "licensed-text",
 )
 _LISTS = ("checkpoint-keys", "tsa-roots")
 _KEYS = (*_TEXTS, "streams", *_LISTS)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
-_GITHUB = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}\Z")
+GITHUB = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}\Z")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
 
@@ -71,7 +73,7 @@ def read_settings(page: Page, data: bytes) -> Settings:
     if not _UUID.match(values.get("ledger", "")):
         line = _line(text, "ledger") if "ledger" in table else head
         page.problem(line, "ledger: is no UUID", "write one of your own, lower case")
-    if values.get("github") and not _GITHUB.match(values["github"]):
+    if values.get("github") and not GITHUB.match(values["github"]):
         page.problem(_line(text, "github"), "github: is not owner/name")
     if values.get("ticket_url") and "{ticket}" not in values["ticket_url"]:
         line = _line(text, "ticket-url")

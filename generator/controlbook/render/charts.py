@@ -198,48 +198,61 @@ def stacked_bar(parts: Sequence[Part], title: str) -> str:
     return _svg(700, y + 6, title, "; ".join(told), body, "ch-stack")
 
 
-def calendar(period: Interval, covered: Iterable[Interval]) -> str:
-    """Draw each UTC day of a period: collected, in part, or without a run."""
+def calendar(
+    period: Interval, covered: Iterable[Interval], until: Instant | None = None
+) -> str:
+    """Draw each UTC day of a period: collected, in part, without a run, or to come.
+
+    Days from `until` on have not been collected yet: they are no evidence gap.
+    """
     held = union(covered)
     first = _midnight(period.start)
-    days = [
-        Interval(Instant(start), Instant(start + DAY))
-        for start in range(first, period.end, DAY)
-    ]
     lead = to_datetime(first).weekday()
     size, left, top = 13.0, 34.0, 18.0
     body = [
         _text(0, top + size * row + 9, name, size=8.5, colour=MUTED)
         for row, name in ((0, "Mon"), (2, "Wed"), (4, "Fri"), (6, "Sun"))
     ]
-    counts: dict[Kind, int] = {"ok": 0, "gap": 0, "none": 0}
-    for index, day in enumerate(days):
+    counts = dict.fromkeys(_DAYS, 0)
+    for index, start in enumerate(range(first, period.end, DAY)):
         week, row = divmod(index + lead, 7)
-        x, y = left + size * week, top + size * row
-        wanted = day.clip(period) or day
-        seen = total(p for w in held if (p := w.clip(wanted)) is not None)
-        kind: Kind = "ok" if seen == wanted.length else "gap" if seen == 0 else "none"
+        day = Interval(Instant(start), Instant(start + DAY))
+        kind = _kind_of_day(day.clip(period) or day, held, until)
         counts[kind] += 1
+        x, y = left + size * week, top + size * row
         body.append(_day(x, y, size - 2, kind))
         moment = to_datetime(day.start)
         if moment.day == 1 or index == 0:
             body.append(_text(x, top - 6, moment.strftime("%Y-%m"), size=8.5))
-    y = top + size * 7 + 14
-    place = left
+    y, place = top + size * 7 + 14, left
     told: list[str] = []
-    for kind, word in (
-        ("ok", "collected"),
-        ("none", "collected in part"),
-        ("gap", "no run: evidence gap"),
-    ):
+    for kind, word in _DAYS.items():
         if counts[kind]:
-            noun = "day" if counts[kind] == 1 else "days"
-            label = f"{counts[kind]} {noun} {word}"
+            label = f"{counts[kind]} {'day' if counts[kind] == 1 else 'days'} {word}"
             body.append(_day(place, y - 9, size - 2, kind))
             body.append(_text(place + 16, y, label))
             place += 34 + len(label) * 5.4
             told.append(label)
     return _svg(700, y + 6, "Days with a run", "; ".join(told), body, "ch-calendar")
+
+
+_DAYS = {
+    "ok": "collected",
+    "part": "collected in part",
+    "gap": "without a run: evidence gap",
+    "to-come": "not collected yet",
+}
+
+
+def _kind_of_day(
+    day: Interval, held: tuple[Interval, ...], until: Instant | None
+) -> str:
+    seen = total(part for piece in held if (part := piece.clip(day)) is not None)
+    if seen == day.length:
+        return "ok"
+    if seen == 0 and until is not None and day.start >= until:
+        return "to-come"
+    return "part" if seen else "gap"
 
 
 WORDS: dict[Kind, str] = {
@@ -346,19 +359,21 @@ def _symbol(x: float, y: float, kind: Kind) -> str:
     return _line(x - 4, y, x + 4, y, name, colour)
 
 
-def _day(x: float, y: float, size: float, kind: Kind) -> str:
+def _day(x: float, y: float, size: float, kind: str) -> str:
     if kind == "ok":
         return _rect(x, y, size, size, "st-ok", COLOURS["ok"])
-    colour = COLOURS["gap"]
-    box = (
+    name, colour = ("none", RULE) if kind == "to-come" else ("gap", COLOURS["gap"])
+    drawn = (
         f'<rect x="{_n(x + 0.5)}" y="{_n(y + 0.5)}" width="{_n(size - 1)}" '
         f'height="{_n(size - 1)}" fill="{PAPER}" stroke="{colour}" '
-        'class="st-gap-open"/>'
+        f'class="st-{name}-open"/>'
     )
-    cross = _line(x + 1, y + size - 1, x + size - 1, y + 1, "st-gap", colour)
+    if kind == "to-come":
+        return drawn
+    drawn += _line(x + 1, y + size - 1, x + size - 1, y + 1, "st-gap", colour)
     if kind == "gap":
-        cross += _line(x + 1, y + 1, x + size - 1, y + size - 1, "st-gap", colour)
-    return box + cross
+        drawn += _line(x + 1, y + 1, x + size - 1, y + size - 1, "st-gap", colour)
+    return drawn
 
 
 def _legend(

@@ -301,9 +301,11 @@ class Paper:
     @property
     def calendar(self) -> str:
         """Draw the days of the period with and without a run."""
+        collected = self.report.findings.collected
         return charts.calendar(
             self.report.assessment.period,
             (run.window for run in self.report.runs if run.kind != "correction"),
+            until=collected.end if collected else self.report.assessment.period.start,
         )
 
     @staticmethod

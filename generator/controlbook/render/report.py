@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controlbook.trail import Trail
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         Framework,
         Ledger,
         Library,
+        MappedControl,
         PeopleChange,
         RequirementStatus,
         Run,
@@ -65,6 +68,7 @@ def offered(assessment: str) -> tuple[Download, ...]:
                 ("Deviations", "deviations"),
                 ("Evidence gaps", "gaps"),
                 ("Evidence index, every run and object", "evidence-index"),
+                ("History of every requirement's status", "status-history"),
                 ("Sign-offs and attestations", "signoffs"),
             )
         ),
@@ -96,6 +100,8 @@ class Report:
     """`controlbook <version>`"""
     facts: Json = ""
     """The canonical facts themselves."""
+    trail: Trail = field(default_factory=Trail)
+    """How it came to this, from Git's history; no part of the facts."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
     supersedes: str = ""
@@ -104,6 +110,10 @@ class Report:
     """What it says otherwise than that release."""
     people_changes: tuple[PeopleChange, ...] = ()
     """Every change of people.yml, as it came to main."""
+    licensed: Mapping[str, str] = field(default_factory=dict)
+    """Number → the standard's own text (Markdown), on internal drafts only."""
+    users: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None
+    """What `crosswalk.users` gives for the library, worked out once for all pages."""
 
     @property
     def draft(self) -> bool:

@@ -110,9 +110,9 @@ def markdown(source: str) -> Html:
 @cache
 def _renderer() -> MarkdownIt:
     # HTML is off: a raw tag becomes text, and nh3 has the last word either way.
-    return MarkdownIt("commonmark", {"html": False, "typographer": False}).enable(
-        "table"
-    )
+    # Deeper lists and quotations than the usual twenty would lose their text.
+    options = {"html": False, "typographer": False, "maxNesting": 100}
+    return MarkdownIt("commonmark", options).enable("table")
 
 
 def _sealed(clean: str) -> Html:

@@ -165,9 +165,20 @@ def _clean_environment(epoch: int) -> dict[str, str]:
 
 
 def seal(site: Path) -> None:
-    """Name the digests of each page's inline scripts in its security policy."""
+    """Name the digests of each page's inline scripts in its security policy.
+
+    Raises ControlbookError for a page that has no policy: templates of the team's own
+    must keep it.
+    """
     for path in sorted(site.rglob("*.html")):
         page = path.read_text(encoding="utf-8")
+        if page.count(CSP_MARK) != 1:
+            message = "the page has no content security policy"
+            raise ControlbookError(
+                message,
+                place=path.relative_to(site).as_posix(),
+                advice="keep the block site_meta of main.html in site/theme/",
+            )
         digests = " ".join(sorted(set(_inline_digests(page))))
         path.write_text(page.replace(CSP_MARK, digests), encoding="utf-8")
 

@@ -94,6 +94,22 @@ def test_arrivals_of_nothing_is_nothing(repository: Repository) -> None:
     assert repository.arrivals("HEAD", []) == {}
 
 
+def begin(repository: Repository) -> None:
+    """Collect for the first time: from here on the programme is watched."""
+    first = {"evidence/config/000000.json": b"{}"}
+    repository.write_and_commit(first, "Collect", at=day(0), author=BOT)
+
+
+def test_what_stood_before_the_first_run_needs_no_review(
+    repository: Repository,
+) -> None:
+    setup = {"controls/a.yml": b"set up"}
+    repository.write_and_commit(setup, "Set up", at=day(0), author=BOT)
+    assert repository.unreviewed_commits("HEAD", ()) == ()
+    begin(repository)
+    assert repository.unreviewed_commits("HEAD", ()) == ()
+
+
 @pytest.mark.parametrize(
     ("files", "counts"),
     [
@@ -114,6 +130,7 @@ def test_arrivals_of_nothing_is_nothing(repository: Repository) -> None:
 def test_a_direct_commit_needs_a_review_unless_it_only_adds_evidence(
     repository: Repository, files: dict[str, bytes], counts: object
 ) -> None:
+    begin(repository)
     commit = repository.write_and_commit(files, "Direct", at=day(1), author=BOT)
     assert repository.unreviewed_commits("HEAD", ()) == ((commit,) if counts else ())
 
@@ -130,6 +147,7 @@ def test_changing_collected_evidence_is_unreviewed(repository: Repository) -> No
 def test_a_captured_merge_is_reviewed_and_another_is_not(
     repository: Repository,
 ) -> None:
+    begin(repository)
     _, first = merge(repository, "one", {"controls/a.yml": b"1"}, day(1))
     _, second = merge(repository, "two", {"controls/a.yml": b"2"}, day(2))
     assert repository.unreviewed_commits("HEAD", {first}) == (second,)

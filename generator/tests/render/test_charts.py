@@ -124,7 +124,14 @@ def test_calendar_shows_the_missing_and_the_partial_day() -> None:
     svg = calendar(QUARTER, held)
     assert "89 days collected" in svg
     assert "1 day collected in part" in svg
-    assert "1 day no run: evidence gap" in svg
+    assert "1 day without a run: evidence gap" in svg
+
+
+def test_days_to_come_are_no_evidence_gap() -> None:
+    until = Instant(START + 40 * DAY)
+    svg = calendar(QUARTER, [Interval(START, until)], until)
+    assert "40 days collected; 51 days not collected yet" in svg
+    assert "evidence gap" not in svg
 
 
 def test_every_colour_is_an_attribute_beside_a_class() -> None:

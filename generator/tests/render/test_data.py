@@ -16,7 +16,7 @@ from controlbook.render.tables import Table, tables
 NAMES = (
     *("requirements", "controls", "rules", "population", "deviations", "gaps"),
     *("annotations", "evidence-index", "signoffs", "documents", "transitions"),
-    "people-changes",
+    *("status-history", "governance-changes", "people-changes"),
 )
 
 

@@ -196,6 +196,10 @@ def test_characters_that_hide_or_reorder_are_taken_out(hidden: str) -> None:
     assert "ab" in safe.markdown(f"a{hidden}b")
 
 
+def test_deep_nesting_loses_no_text() -> None:
+    assert "the end" in safe.markdown(">" * 40 + " the end")
+
+
 @given(st.text())
 def test_text_comes_back_as_it_was(value: str) -> None:
     seen = Seen(f"<p>{safe.text(value)}</p>")

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from controlbook.errors import ControlbookError, InvalidFiles
 from controlbook.render.pages import pages
+from controlbook.render.report import Book
 from controlbook.render.site import build_site, lay_down, seal
 
 if TYPE_CHECKING:
@@ -183,6 +185,46 @@ def test_every_inline_script_is_named_by_its_digest(site: Path) -> None:
                 assert f"'sha256-{digest.decode()}'" in scripts
 
 
+def test_a_template_that_drops_the_policy_is_refused(tmp_path: Path) -> None:
+    bare = {
+        "site/theme/main.html": b'{% extends "base.html" %}'
+        b"{% block site_meta %}<title>x</title>{% endblock %}"
+    }
+    with pytest.raises(ControlbookError, match="no content security policy"):
+        build_site(shelf.shelf(), tmp_path / "site", work=tmp_path / "work", files=bare)
+    assert not (tmp_path / "site").exists()
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, as a browser would see them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.threat("T66")
+@pytest.mark.threat("T68")
+def test_t66_t68_hostile_texts_reach_no_tag_of_the_built_site(tmp_path: Path) -> None:
+    book = Book(reports=(shelf.hostile(),))
+    build_site(book, tmp_path / "site", work=tmp_path / "work")
+    for path in html_pages(tmp_path / "site"):
+        page = path.read_text()
+        tags = Tags(page).found
+        pictures = [a.get("src") for tag, a in tags if tag == "img"]
+        assert all(str(src).endswith("logo.svg") for src in pictures), path
+        for _, attributes in tags:
+            assert not [name for name in attributes if name.startswith("on")], path
+            assert "javascript:" not in str(attributes.get("href")), path
+        assert sum(tag == "h1" for tag, _ in tags) == 1, path
+    index = (tmp_path / "site" / "search" / "search_index.json").read_text()
+    assert "<img" not in index
+
+
 def test_no_page_loads_anything_from_outside(site: Path) -> None:
     loads = re.compile(
         r'<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)="([^"]*)"'
@@ -233,7 +275,15 @@ def watched(page: Page) -> list[str]:
     seen: list[str] = []
     page.on("console", lambda message: seen.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: seen.append(f"error: {error}"))
-    page.on("requestfailed", lambda request: seen.append(f"failed: {request.url}"))
+    # Going on to the next page cancels what the last one was still loading.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            None
+            if "ERR_ABORTED" in (request.failure or "")
+            else seen.append(f"failed: {request.url}: {request.failure}")
+        ),
+    )
     page.on(
         "request",
         lambda request: (

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controlbook.timeline import DAY
+
 from . import write
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from .view import View
     from .write import Page
 
-MONTH = 30
+SOON = 30 * DAY
+"""How long before its end a document is asked for again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +27,9 @@ class Task:
     """One thing that one person or team is asked for."""
 
     view: View
+    who: str
     verb: str
-    """annotate | attest | sign"""
+    """annotate | attest | sign | renew"""
     about: str
     requirements: tuple[str, ...]
     finding: Deviation | Gap | None
@@ -33,14 +37,27 @@ class Task:
 
     @property
     def command(self) -> str:
-        """Give the command that does it."""
+        """Give the command that does it; capitals stand for what people must decide."""
+        library = self.view.report.library
+        who = self.who if self.who in library.people else "PERSON"
         match self.verb:
             case "annotate":
-                return f"controlbook annotate {self.about}"
+                return (
+                    f"controlbook annotate {self.about} --as {who} "
+                    "--title TITLE --file EXPLANATION.md --pr"
+                )
             case "attest":
-                return f"controlbook attest {self.view.id} {self.about} --pr"
+                return f"controlbook attest {self.view.id} {self.about} --as {who} --pr"
             case "sign":
-                return f"controlbook signoff {self.view.id} {self.about} --pr"
+                return (
+                    f"controlbook signoff {self.view.id} {self.about} --as {who} "
+                    "--conclusion CONCLUSION --statement STATEMENT --pr"
+                )
+            case "renew":
+                return (
+                    f"controlbook evidence add FILE --id {self.about} --title TITLE "
+                    f"--owner {self.who} --from DATE --until DATE --pr"
+                )
             case _:
                 return f"controlbook status {self.view.id}"
 
@@ -113,15 +130,16 @@ def tasks(views: tuple[View, ...], name: str) -> tuple[Task, ...]:
             key = (view.id, f"{task.verb} {task.about}")
             known = found.get(key)
             found[key] = task if known is None else _joined(known, task)
-    order = {"annotate": 0, "attest": 1, "sign": 2}
+    order = {"annotate": 0, "attest": 1, "sign": 2, "renew": 3}
     return tuple(
-        sorted(found.values(), key=lambda task: (order.get(task.verb, 3), task.about))
+        sorted(found.values(), key=lambda task: (order.get(task.verb, 4), task.about))
     )
 
 
 def _joined(left: Task, right: Task) -> Task:
     return Task(
         view=left.view,
+        who=left.who,
         verb=left.verb,
         about=left.about,
         requirements=(*left.requirements, *right.requirements),
@@ -140,9 +158,33 @@ def _tasks(view: View, name: str) -> Iterator[Task]:
                 verb, _, about = what.partition(" ")
                 yield Task(
                     view=view,
+                    who=name,
                     verb=verb,
                     about=about,
                     requirements=(number,),
                     finding=items.get(about),
                     statuses=(status.interim or status.status,),
                 )
+    yield from _renewals(view, name)
+
+
+def _renewals(view: View, name: str) -> Iterator[Task]:
+    """Ask for documents that end soon, as seen at the commit's time."""
+    report = view.report
+    for paper in report.library.manual.values():
+        users = view.users_of_document(paper.id)
+        if (
+            paper.owner == name
+            and users
+            and paper.expires is not None
+            and paper.expires <= report.commit.at + SOON
+        ):
+            yield Task(
+                view=view,
+                who=name,
+                verb="renew",
+                about=paper.id,
+                requirements=tuple(item.number for item in users),
+                finding=None,
+                statuses=tuple(view.status(item.number).status for item in users),
+            )

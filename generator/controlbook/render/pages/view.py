@@ -76,6 +76,11 @@ class View:
             return person or words.NOTHING
         return found.name
 
+    def known(self, person: str) -> bool:
+        """Tell whether a person or team is in people.yml, and so has a queue."""
+        library = self.report.library
+        return person in library.people or person in library.teams
+
     def qualification(self, person: str) -> str:
         """Give a person's qualification and organisation."""
         found = self.report.library.people.get(person)

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from controlbook.render.report import Report
     from controlbook.timeline import Instant, Interval
 
+LONGEST = 20_000
+"""Characters of a person's text that a page shows."""
+
 HOME = "index.md"
 GLOSSARY = "glossary/index.md"
 VERIFY = "verify/index.md"
 QUEUES = "queue/index.md"
+FRAMEWORKS = "frameworks/index.md"
 CONTROLS = "controls/index.md"
 
 _SHAPES = {
@@ -133,7 +137,9 @@ _WIDE = {
     "register",
     "evidence",
     "state",
+    "governance",
     "controls",
+    "frameworks",
     "queues",
     "queue",
 }
@@ -157,6 +163,10 @@ def marks(reports: tuple[Report, ...]) -> tuple[tuple[str, str], ...]:
     drafts = sorted({report.assessment.id for report in reports if report.draft})
     if drafts:
         found.append(("DRAFT", f"{', '.join(drafts)}: not released."))
+    if any(report.licensed for report in reports):
+        found.append(
+            ("INTERNAL", "Holds licensed text of a standard: not to be passed on.")
+        )
     if any(report.demo for report in reports):
         found.append(
             (
@@ -198,7 +208,7 @@ def _environment() -> Environment:
         ident=ident,
         heading=safe.heading,
         iso=iso,
-        markdown=safe.markdown,
+        told=told,
         stretch=stretch,
         time=time,
     )
@@ -215,12 +225,29 @@ _PLACES = {
     "verify": VERIFY,
     "queues": QUEUES,
     "controls": CONTROLS,
+    "frameworks": FRAMEWORKS,
     "home": HOME,
 }
 
 
 def _shown(value: object) -> object:
     return value if isinstance(value, Markup) else safe.text(value)
+
+
+def told(text: str, path: str) -> Markup:
+    """Show people's Markdown; what is longer than a few pages ends with its place."""
+    shown = text
+    if len(text) > LONGEST:
+        shown = text[:LONGEST].rpartition("\n")[0] or text[:LONGEST]
+    rest = (
+        Markup(
+            "<p><strong>Showing {} of {} characters; the whole text stands in "
+            "{}.</strong></p>"
+        ).format(f"{len(shown):,}", f"{len(text):,}", safe.text(path))
+        if len(shown) < len(text)
+        else Markup("")
+    )
+    return safe.markdown(shown) + rest
 
 
 def chip(label: words.Label, extra: str = "") -> Markup:
