@@ -38,6 +38,7 @@ def verify(options: argparse.Namespace) -> Outcome:
             options.path,
             given=_given(options),
             online=_online(options, progress),
+            git=options.git,
         )
     return Outcome(
         text=_text(verdict),
