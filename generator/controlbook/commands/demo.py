@@ -40,7 +40,6 @@ from .attest import attest, signoff
 from .collect import collect
 from .evidence import evidence
 from .release import release
-from .verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
