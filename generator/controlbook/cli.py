@@ -203,7 +203,6 @@ VERBS = (
                 help="mapping_*.csv and controls_*.csv to compare with "
                 "(default: the reference in the package)",
             ),
-            ),
         ),
     ),
     Verb(
