@@ -10,9 +10,13 @@ Rules enforced here:
 from __future__ import annotations
 
 import argparse
+import errno
+import gc
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .outcome import Outcome
+
+
+INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +348,34 @@ VERBS = (
             _argument(
                 "--pin", metavar="SHA256", help="a facts root known from outside"
             ),
+            _argument(
+                "--online",
+                action="store_true",
+                help="ask the vault itself, with your own read-only AWS credentials",
+            ),
+            _argument(
+                "--vault",
+                metavar="URL",
+                help="the vault to ask: s3://bucket/prefix (default: the bundle's)",
+            ),
+            _argument(
+                "--replica",
+                metavar="URL",
+                help="compare a replica in a second account as well: s3://bucket/prefix",
+            ),
+        ),
+    ),
+    Verb(
+        "retain",
+        "retain",
+        "lock evidence in the vault for longer, where an assessment asks for it",
+        "controlbook retain --dry-run",
+        (
+            _argument(
+                "--dry-run",
+                action="store_true",
+                help="only list what would be extended",
+            ),
         ),
     ),
     Verb(
@@ -427,6 +463,9 @@ SHARED = (
 )
 """What every verb takes."""
 
+GARBAGE = 50_000
+"""New objects between two looks for garbage: a ledger is many values that stay."""
+
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser from the table of verbs."""
@@ -461,6 +500,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> Outcome:
     """Run one verb and give its outcome; prints nothing to stdout."""
     options = parser().parse_args(arguments)
+    # What `completion` writes from: a verb cannot ask the shell that calls it.
+    options.verbs, options.shared = VERBS, SHARED
     verb = next(verb for verb in VERBS if verb.name == options.verb)
     module = import_module(f"controlbook.commands.{verb.module}")
     outcome: Outcome = getattr(module, verb.function or verb.name)(options)
@@ -469,8 +510,10 @@ def run(arguments: Sequence[str]) -> Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    gc.set_threshold(GARBAGE)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _stop_when_told()
         outcome = run(given)
         _print(outcome, as_json="--json" in given)
         code = outcome.code
@@ -480,16 +523,40 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(error, file=sys.stderr)  # noqa: T201 - the shell prints
         code = error.code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
+        print(INTERRUPTED, file=sys.stderr)  # noqa: T201
         code = Exit.UNAVAILABLE
     except BrokenPipeError:
         # The reader of stdout went away (`| head`): that is no fault of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.FINE
+    except OSError as error:
+        code = _storage(error)
     except Exception:  # noqa: BLE001 - the one handler for what nobody foresaw
         traceback.print_exc()
         code = Exit.UNEXPECTED
     sys.exit(int(code))
+
+
+def _stop_when_told() -> None:
+    """Let SIGTERM end a run as Ctrl-C does: what was begun is tidied up."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+
+
+def _storage(error: OSError) -> Exit:
+    """Say that there is no room, or that a disk fails; the rest is a fault of ours."""
+    if error.errno not in NO_ROOM:
+        traceback.print_exc()
+        return Exit.UNEXPECTED
+    place = error.filename or "disk"
+    print(  # noqa: T201 - the shell prints
+        f"{place}: {error.strerror}; make room and run it again", file=sys.stderr
+    )
+    return Exit.UNAVAILABLE
 
 
 def _print(outcome: Outcome, *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .errors import Problem
-from .library import CODEOWNERS, governed
+from .library import CODEOWNERS, GOVERNED, governed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -231,6 +231,7 @@ def _object(stored: StoredObject) -> dict[str, Json]:
             "content_size": stored.content_size,
             "records_root": stored.records_root,
             "lock": _kept({"mode": stored.lock_mode, "until": stored.lock_until}),
+            "encryption": stored.encryption,
         }
     )
 
@@ -489,6 +490,7 @@ def _read_object(row: Tree) -> StoredObject:
         size=_int(row, "size"),
         lock_mode=_text(lock, "mode"),
         lock_until=_text(lock, "until"),
+        encryption=_text(row, "encryption"),
         records=_int(row, "records"),
         content_sha256=_text(row, "content_sha256"),
         content_size=_int(row, "content_size"),

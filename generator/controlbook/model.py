@@ -217,6 +217,8 @@ class Framework:
     license: str = ""
     """Of the official text, where its owner's terms have to be told."""
     license_url: str = ""
+    retention_years: int = 0
+    """How long after a period it wants the evidence kept."""
     note: str = ""
     """What a reader has to know about how far the file goes."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -357,6 +359,8 @@ class Settings:
     """Name of the role assumed in each account; empty: use own credentials."""
     vault: str = "vault"
     """`s3://bucket/prefix`, or a folder relative to the repository."""
+    vault_profile: str = ""
+    """The AWS profile that reaches the vault; empty: the same as everything else."""
     github: str = ""
     """`owner/name` on GitHub."""
     branch: str = "main"
@@ -498,6 +502,8 @@ class StoredObject:
     """COMPLIANCE | GOVERNANCE | none"""
     lock_until: str
     """Retain-until (UTC, ISO), or empty without a lock."""
+    encryption: str = ""
+    """As the store answered: `AES256`, or `aws:kms` and the id of the key."""
     records: int = 0
     content_sha256: str = ""
     content_size: int = 0

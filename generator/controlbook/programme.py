@@ -88,7 +88,10 @@ class Programme:
     @cached_property
     def vault(self) -> Vault:
         """The store that the settings name."""
-        return open_vault(self.library.settings.vault, self.repository.root)
+        settings = self.library.settings
+        return open_vault(
+            settings.vault, self.repository.root, profile=settings.vault_profile
+        )
 
     def assessment(self, name: str) -> Assessment:
         """Find an assessment by its id; raises ControlbookError with the known ids."""

@@ -106,7 +106,10 @@ class Build:
             }:
                 _remove(old)
         names = []
-        for made in sorted(self.folder.iterdir()):
+        # The bundle last: where it is, the rest is too.
+        for made in sorted(
+            self.folder.iterdir(), key=lambda path: (path.suffix == ".zip", path.name)
+        ):
             made.replace(out / made.name)
             names.append(made.name)
         return tuple(names)

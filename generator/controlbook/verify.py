@@ -9,14 +9,15 @@ Rules enforced here (design section 7, trust.md section 3):
  5. sources: the human files can be read, and are those that the tag names;
  6. coverage: runs cover the period, or a published gap says where they do not;
  7. packs: what is carried of a pack has the root in its manifest, and states fold;
- 8. vault: a copy given with `--raw` holds every object, byte for byte;
+ 8. vault: a copy given with `--raw` holds every object, byte for byte; with `--online`
+    the vault itself is asked, and its replica; locks last as long as is asked for;
  9. release: files, manifest, tag and pin name the same roots;
 10. history: the carried repository holds this tag, these sources and this ledger, and
     nobody's unreviewed commits;
 11. findings: facts and data files, derived again from sources and ledger, are equal;
 12. sign-offs: what is published as signed is signed, and over this.
-Nothing is fetched, and what was not checked is listed. Empty or partial input never
-passes. Of several verdicts the worst stands: 3, 2, 4, 5, 1, 0.
+Nothing is fetched unless asked, and what was not checked is listed. Empty or partial
+input never passes. Of several verdicts the worst stands: 3, 2, 4, 5, 1, 0.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ from .derivation import derive, figure_faults, status_faults
 from .digest import canonical, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
+from .keeping import kept, wanted_by
 from .ledger import chain_problems, read_ledger
 from .library import read, sources_document
+from .online import ask, lock_faults, open_s3
 from .provenance import (
     arrivals,
     provenance_faults,
@@ -43,6 +46,7 @@ from .provenance import (
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
+from .retention import least
 from .retrace import Present, retrace
 from .seals import (
     PACK,
@@ -53,10 +57,11 @@ from .seals import (
     release_faults,
     sum_faults,
 )
+from .vault import prefix_of
 from .vault.directory import DirectoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .carried import Carried
     from .model import Assessment, Ledger, Library, Standing
@@ -73,7 +78,7 @@ SEVERITY = (
 )
 NEVER = (
     "whether AWS Config's verdicts are true, and whether all was collected",
-    "the present state of GitHub and of the vault: nothing was fetched",
+    "the present state of GitHub: nothing was fetched",
     "when anything happened, beyond what Git, AWS and GitHub claimed: no trusted time",
     "signatures of people, tags and checkpoints: no keys were given",
 )
@@ -90,8 +95,8 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Tell whether it found nothing."""
-        return not self.faults
+        """Tell whether it found nothing but remarks."""
+        return self.code is Exit.FINE
 
     @property
     def code(self) -> Exit:
@@ -127,17 +132,36 @@ def worst(codes: Iterable[Exit]) -> Exit:
     return next((code for code in SEVERITY if code in found), Exit.FINE)
 
 
-def verify(path: Path, *, raw: Path | None = None, pin: str = "") -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """Which vault is to be asked, with the credentials of whoever verifies."""
+
+    vault: str = ""
+    """`s3://bucket/prefix` as known from outside; empty: as the bundle names it."""
+    replica: str = ""
+    """The same of a replica in a second account."""
+    watch: Callable[[int, int], None] = lambda _done, _of: None
+    """Told how many of how many objects were looked at."""
+
+
+def verify(
+    path: Path,
+    *,
+    raw: Path | None = None,
+    pin: str = "",
+    online: Online | None = None,
+) -> Verdict:
     """Check a bundle (a zip or its unpacked folder) against itself, and more if given.
 
-    `raw` is a copy of the vault; `pin` is a root or digest known from outside.
+    `raw` is a copy of the vault; `pin` is a root or digest known from outside;
+    `online` asks the vault itself.
     """
     if raw is not None and not raw.is_dir():
         message = "there is no such folder"
         raise ControlbookError(message, place=str(raw), advice="name a vault's copy")
     bundle = carry(path)
     with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
-        pass_ = _Pass(bundle=bundle, folder=Path(folder))
+        pass_ = _Pass(bundle=bundle, folder=Path(folder), online=online)
         pass_.step("paths", len(bundle.files), _path_faults(bundle))
         if bundle.files and not bundle.faults:
             pass_.inside(raw, pin.strip().lower())
@@ -164,6 +188,7 @@ class _Pass:
     bundle: Carried
     folder: Path
     """An empty one, for the repository that the bundle carries."""
+    online: Online | None = None
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
 
@@ -201,6 +226,7 @@ class _Pass:
         if ledger and library and assessment:
             opening = self._evidence(documents, ledger, assessment, whole=whole)
             self._vault(raw, ledger, library)
+            self._locks(ledger, library, assessment)
         else:
             self.skip(
                 "coverage, packs, findings and sign-offs",
@@ -348,7 +374,44 @@ class _Pass:
         objects.extend((paper.path, paper.object) for paper in library.manual.values())
         manifests = {f"ledger/{p}": data for p, data in self.below("ledger/").items()}
         count = len(objects) + len(manifests)
-        self.step("vault", count, vault_faults(DirectoryVault(raw), objects, manifests))
+        copy = DirectoryVault(raw, prefix_of(library.settings.vault))
+        self.step("vault", count, vault_faults(copy, objects, manifests))
+
+    def _locks(self, ledger: Ledger, library: Library, assessment: Assessment) -> None:
+        """Hold the locks against what is wanted: as recorded, or as the vault says."""
+        wanted = wanted_by(assessment, least(library, assessment))
+        items = tuple(kept(library, ledger, self._manifests(), wanted))
+        if self.online is None:
+            locked = [item for item in items if item.lock_mode not in ("", "none")]
+            if locked:
+                self.step("locks", len(locked), lock_faults(locked))
+            else:
+                self.skip("how long the evidence is kept", "its vault has no lock")
+            self.skip(
+                "the vault as it is now: versions, delete markers, locks",
+                "it was not asked (--online)",
+            )
+            return
+        ours, named = self.online.vault, library.settings.vault
+        try:
+            vault = open_s3(ours or named)
+            replica = open_s3(self.online.replica) if self.online.replica else None
+        except ControlbookError as error:
+            self.step("online", 0, [lacking(str(error))])
+            return
+        asked = ask(vault, items, ledger, replica=replica, watch=self.online.watch)
+        self.step("online", len(items), asked)
+        if not ours:
+            self.skip(
+                f"whether {named} is the vault that was agreed on",
+                "its name came from the bundle (--vault)",
+            )
+        if replica is None:
+            self.skip(
+                "whether the evidence outlives the vault's AWS account",
+                "closing an account ends its locks, and no copy in a second account"
+                " was compared (--replica)",
+            )
 
     def _pin(self, pin: str, tag: Tag | None) -> None:
         if not pin:

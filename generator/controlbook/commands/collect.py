@@ -22,6 +22,7 @@ from controlbook.digest import sha256
 from controlbook.forge.github import GitHub
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
+from controlbook.progress import Progress
 from controlbook.sources.config import ConfigSource
 from controlbook.sources.reviews import Reviews
 from controlbook.timeline import iso
@@ -45,16 +46,20 @@ def collect(options: argparse.Namespace) -> Outcome:
     def commit(files: Mapping[str, bytes], message: str) -> None:
         made = repository.write_and_commit(files, f"{message}\n", at=at, author=author)
         if not options.quiet:
+            progress.hide()
             _say(f"{message} ({made[:10]})")
 
-    collector = Collector(
-        library=programme.library,
-        vault=programme.vault,
-        clock=lambda: now(options.as_of),
-        commit=commit,
-        about=_about(),
-    )
-    collected = collector.collect(_source(options.stream, programme), programme.files)
+    with Progress(options.stream, quiet=options.quiet) as progress:
+        collector = Collector(
+            library=programme.library,
+            vault=programme.vault,
+            clock=lambda: now(options.as_of),
+            commit=commit,
+            about=_about(),
+            watch=progress.show,
+        )
+        source = _source(options.stream, programme)
+        collected = collector.collect(source, programme.files)
     if options.push:
         repository.publish("origin", settings.branch)
     return _outcome(options.stream, collected)

@@ -6,7 +6,8 @@ Rules enforced here (design section 6, ADR 0007):
   commit reached main without a review;
 - the release writes a checkpoint of the ledger, builds, and tags; the tag names the
   facts root and the publication root;
-- a release that fails leaves no tag.
+- a release that died is taken up by the next one, wherever it stopped: a checkpoint
+  that only the vault has is copied to Git first, and a tag at this commit is built.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import Build, building, refuse_dirty
 from controlbook.render.manifest import ledger_heads, tag_message
-from controlbook.vault.documents import retention
+from controlbook.retention import retained_until
 
 if TYPE_CHECKING:
     import argparse
@@ -35,23 +36,27 @@ CHECKPOINTS = "evidence/checkpoints"
 def release(options: argparse.Namespace) -> Outcome:
     """Check, write the checkpoint, build, tag, and write the bundle."""
     at = now(options.as_of)
-    programme = Programme.open(options.root)
+    programme = _recovered(Programme.open(options.root), at)
     name = programme.assessment(options.assessment).id
     refuse_dirty(programme)
-    _refuse_released(programme, name)
-    _refuse_unfinished(programme, name)
-    programme = _checkpoint(programme, at)
     repository = programme.repository
+    tagged = name in repository.tags_at(programme.commit)
+    done = (repository.root / "build" / f"{name}.zip").exists() and not options.push
+    if not tagged or done:
+        _refuse_released(programme, name)
+        _refuse_unfinished(programme, name)
+        programme = _checkpoint(programme, at)
     out = repository.root / "build"
     with building(out) as folder:
         made = Build(programme, name, name, folder)
-        repository.tag(
-            name,
-            programme.commit,
-            tag_message(made.publication.release),
-            at=at,
-            author=repository.configured_author(),
-        )
+        if not tagged:
+            repository.tag(
+                name,
+                programme.commit,
+                tag_message(made.publication.release),
+                at=at,
+                author=repository.configured_author(),
+            )
         made.bundle()
         names = made.install(out)
     if options.push:
@@ -107,6 +112,27 @@ def _refuse_unfinished(programme: Programme, name: str) -> None:
         raise ControlbookError(message, code=Exit.FOUND)
 
 
+def _recovered(programme: Programme, at: Instant) -> Programme:
+    """Copy to Git the checkpoints that only the vault has, byte for byte."""
+    vault = programme.vault
+    found = {
+        path: vault.get(key)
+        for key in vault.keys("ledger/checkpoints/")
+        if (path := key.replace("ledger/", "evidence/", 1)) not in programme.files
+    }
+    if not found:
+        return programme
+    repository = programme.repository
+    names = ", ".join(path.rsplit("/", 1)[-1].removesuffix(".json") for path in found)
+    repository.write_and_commit(
+        found,
+        f"Recover checkpoints: {names}\n",
+        at=at,
+        author=repository.configured_author(),
+    )
+    return Programme(repository)
+
+
 def _checkpoint(programme: Programme, at: Instant) -> Programme:
     """Commit heads and Merkle roots of all streams, unless the last one holds them."""
     streams = {
@@ -134,7 +160,7 @@ def _checkpoint(programme: Programme, at: Instant) -> Programme:
         f"ledger/checkpoints/{number:06d}.json",
         content,
         role="checkpoint",
-        retain_until=retention(programme.library, at),
+        retain_until=retained_until(programme.library, (), at),
     )
     repository = programme.repository
     repository.write_and_commit(

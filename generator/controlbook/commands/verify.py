@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`controlbook verify`: check a bundle offline, and say what was not checked."""
+"""`controlbook verify`: check a bundle, offline unless asked to ask the vault."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controlbook.errors import ControlbookError
 from controlbook.outcome import Outcome
+from controlbook.progress import Progress
+from controlbook.verify import Online
 from controlbook.verify import verify as verify_bundle
 
 if TYPE_CHECKING:
@@ -23,8 +26,14 @@ WORDS = {
 
 
 def verify(options: argparse.Namespace) -> Outcome:
-    """Verify a zip or an unpacked folder; never writes, never fetches."""
-    verdict = verify_bundle(options.path, raw=options.raw, pin=options.pin or "")
+    """Verify a zip or an unpacked folder; never writes, and fetches only if asked."""
+    with Progress("objects", quiet=options.quiet) as progress:
+        verdict = verify_bundle(
+            options.path,
+            raw=options.raw,
+            pin=options.pin or "",
+            online=_online(options, progress),
+        )
     return Outcome(
         text=_text(verdict),
         data={
@@ -46,6 +55,20 @@ def verify(options: argparse.Namespace) -> Outcome:
             "not_checked": list(verdict.not_checked),
         },
         code=verdict.code,
+    )
+
+
+def _online(options: argparse.Namespace, progress: Progress) -> Online | None:
+    if not options.online:
+        for name in ("vault", "replica"):
+            if getattr(options, name, None):
+                message = "says which vault to ask, and nothing is to be asked"
+                raise ControlbookError(
+                    message, place=f"--{name}", advice="add --online"
+                )
+        return None
+    return Online(
+        vault=options.vault or "", replica=options.replica or "", watch=progress.show
     )
 
 

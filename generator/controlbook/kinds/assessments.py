@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlbook.model import Assessment, Delegation
-from controlbook.timeline import Interval, instant
+from controlbook.retention import years_after
+from controlbook.timeline import Interval, instant, iso
 
 from .frameworks import answered, assessable, natural, with_ancestors
 
@@ -100,7 +101,7 @@ def read_assessment(fields: Fields, id_: str, around: Around) -> Assessment:
         excluded=excluded,
         assessors=_assessors(fields, framework, requirements, around),
         delegations=_delegations(fields, framework, requirements, around),
-        retention_until=_retention(fields, period),
+        retention_until=_retention(fields, period, framework),
         policy=_policy(fields),
         entity=fields.optional("entity"),
         path=fields.page.path,
@@ -312,13 +313,20 @@ def _delegations(
     return tuple(found)
 
 
-def _retention(fields: Fields, period: Interval | None) -> Instant | None:
+def _retention(
+    fields: Fields, period: Interval | None, framework: Framework | None
+) -> Instant | None:
     table = fields.table("retention", required=False)
     if table is None:
         return None
     until = table.moment("until")
     if until is not None and period is not None and until <= period.end:
         table.problem("until", "is not after the period's end", "keep evidence longer")
+    elif until is not None and period is not None and framework is not None:
+        due = years_after(period.end, framework.retention_years)
+        if until < due:
+            message = f"{framework.id} wants evidence kept until {iso(due)}"
+            table.problem("until", message, "keep evidence longer")
     table.finish()
     return until
 

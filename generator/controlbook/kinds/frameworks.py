@@ -90,6 +90,9 @@ def read_framework(fields: Fields, id_: str, controls: Collection[str]) -> Frame
         url=fields.optional("url"),
         license=fields.optional("license"),
         license_url=fields.optional("license_url"),
+        retention_years=(
+            fields.whole("retention_years") if fields.has("retention_years") else 0
+        ),
         note=fields.optional("note"),
         sources=sources,
         path=fields.page.path,

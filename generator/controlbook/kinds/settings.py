@@ -38,6 +38,7 @@ _TEXTS = (
     "delivery-prefix",
     "collector-role",
     "vault",
+    "vault-profile",
     "github",
     "branch",
     "ticket-url",
