@@ -33,14 +33,15 @@ from controlbook.sandbox.clock import Clock
 from controlbook.sandbox.example import example
 from controlbook.sandbox.github import GitHub
 from controlbook.sandbox.server import Sandbox
-from controlbook.timeline import DAY, HOUR, Instant, instant, iso
+from controlbook.timeline import DAY, HOUR, MINUTE, Instant, instant, iso
+from controlbook.verify import verify as verify_bundle
 
 from .annotate import annotate
 from .attest import attest, signoff
 from .collect import collect
 from .evidence import evidence
 from .release import release
-from .verify import verify
+from .verify import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +55,7 @@ IMPORTED = instant("2027-12-31T12:00:00Z")
 DOCUMENTS = instant("2028-01-10T09:00:00Z")
 ATTESTED = instant("2028-04-03T08:15:00Z")
 RELEASED = instant("2028-04-07T10:00:00Z")
+WEEK = 7 * DAY
 REVIEWS = (
     "2028-02-01T07:00:00Z",
     "2028-03-01T07:00:00Z",
@@ -117,9 +119,7 @@ def demo(options: Namespace) -> Outcome:
             act()
         _say(f"released, after {time.monotonic() - started:.0f} s")
     bundle = root / "build" / f"{ASSESSMENT}.zip"
-    verdict = verify(
-        Namespace(path=bundle, raw=_vault(root), pin=None, online=False, quiet=True)
-    )
+    verdict = outcome_of(verify_bundle(bundle, raw=_vault(root)))
     return Outcome(
         text=_summary(root, bundle, verdict, time.monotonic() - started),
         data={
@@ -237,6 +237,12 @@ def _acts(stage: _Stage) -> Iterator[Act]:
     for day in range((LAST_RUN - FIRST_RUN) // DAY + 1):
         at = Instant(FIRST_RUN + day * DAY)
         yield at, partial(_collect, stage, at, "config")
+    for week in range((LAST_RUN - FIRST_RUN) // WEEK + 1):
+        for minutes, stream in ((10, "snapshot"), (20, "security-hub")):
+            at = Instant(FIRST_RUN + week * WEEK + minutes * MINUTE)
+            yield at, partial(_collect, stage, at, stream)
+    at = Instant(LAST_RUN + HOUR // 2)
+    yield at, partial(_collect, stage, at, "audit-manager")
     for text in REVIEWS:
         yield instant(text), partial(_collect, stage, instant(text), "reviews")
     for number, (name, paper) in enumerate(stage.story["documents"].items()):
