@@ -46,7 +46,7 @@ SECRET_CALLS = frozenset(
     ec2:GetConsoleScreenshot ec2:GetLaunchTemplateData ecs:DescribeTaskDefinition
     ecs:DescribeTasks elasticbeanstalk:DescribeConfigurationSettings
     emr:DescribeStep glacier:GetJobOutput glue:GetConnection glue:GetConnections
-    glue:GetJob glue:GetJobs iot:GetThingShadow kinesis:GetRecords kms:GetPublicKey
+    glue:GetJob glue:GetJobs iot-data:GetThingShadow kinesis:GetRecords kms:GetPublicKey
     lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetLayerVersion
     lambda:GetLayerVersionByArn lambda:ListFunctions lambda:ListVersionsByFunction
     lightsail:GetInstanceAccessDetails lightsail:GetContainerServices

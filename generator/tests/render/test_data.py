@@ -15,7 +15,14 @@ from controlbook.render.tables import Table, tables
 
 NAMES = (
     *("requirements", "controls", "rules", "population", "deviations", "gaps"),
-    *("annotations", "evidence-index", "signoffs", "documents", "transitions", "observations"),
+    *(
+        "annotations",
+        "evidence-index",
+        "signoffs",
+        "documents",
+        "transitions",
+        "observations",
+    ),
     *("status-history", "governance-changes", "people-changes"),
 )
 

@@ -129,7 +129,13 @@ def test_jobs_that_publish_run_no_code_of_the_repository() -> None:
 
 def test_each_stream_has_its_queue() -> None:
     job = JOBS["collect/collect"]
-    assert job["strategy"]["matrix"]["stream"] == ["config", "reviews"]
+    assert job["strategy"]["matrix"]["stream"] == [
+        "config",
+        "snapshot",
+        "security-hub",
+        "audit-manager",
+        "reviews",
+    ]
     assert job["concurrency"] == {
         "group": "collect-${{ matrix.stream }}",
         "cancel-in-progress": False,
