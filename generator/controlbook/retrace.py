@@ -340,11 +340,20 @@ class _Walk:
             ledger=view.ledger,
             assessment=assessment,
             arrivals=arrivals,
+            # Nothing is proven beyond L1 where nobody ever signed.
             proofs=prove(
                 view.library, view.ledger, arrivals, self.present.witnesses, Trust()
-            ),
+            )
+            if self.signed
+            else {},
             grants=granted(assessment, self.scopes) if assessment.delegations else (),
         )
+
+    @cached_property
+    def signed(self) -> bool:
+        """Tell whether any captured review carries an SSH signature."""
+        pulls = self.present.ledger.pulls
+        return any(review.signatures for pull in pulls for review in pull.reviews)
 
     @cached_property
     def scopes(self) -> tuple[Version, ...]:
