@@ -400,6 +400,12 @@ VERBS = (
                 " allowed-signers, tsa-roots",
             ),
             _argument(
+                "--git",
+                type=Path,
+                metavar="DIR",
+                help="a clone of the programme that you kept: history must continue it",
+            ),
+            _argument(
                 "--online",
                 action="store_true",
                 help="ask the vault itself, with your own read-only AWS credentials",

@@ -39,10 +39,12 @@ from .assurance import (
     witness_faults,
 )
 from .carried import carry
+from .clones import clone_faults
 from .derivation import derive, facts_before, figure_faults, status_faults
 from .digest import canonical, digest_of, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
+from .git import Repository
 from .keeping import kept, wanted_by
 from .ledger import chain_problems, read_ledger
 from .library import read, sources_document
@@ -161,11 +163,13 @@ def verify(
     pin: str = "",
     given: Given | None = None,
     online: Online | None = None,
+    git: Path | None = None,
 ) -> Verdict:
     """Check a bundle (a zip or its unpacked folder) against itself, and more if given.
 
     `raw` is a copy of the vault and `pin` a digest that is known from outside, where
-    nothing else is `given`; `online` asks the vault itself.
+    nothing else is `given`; `online` asks the vault itself; `git` is a clone that
+    somebody outside kept.
     """
     given = given or Given(raw=raw, pins=(pin.strip().lower(),) if pin.strip() else ())
     if given.raw is not None and not given.raw.is_dir():
@@ -175,7 +179,9 @@ def verify(
         )
     bundle = carry(path)
     with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
-        pass_ = _Pass(bundle=bundle, folder=Path(folder), given=given, online=online)
+        pass_ = _Pass(
+            bundle=bundle, folder=Path(folder), given=given, online=online, clone=git
+        )
         pass_.step("paths", len(bundle.files), _path_faults(bundle))
         if given.require:
             pass_.step("required", len(given.require), given.missing())
@@ -206,6 +212,7 @@ class _Pass:
     """An empty one, for the repository that the bundle carries."""
     given: Given
     online: Online | None = None
+    clone: Path | None = None
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
 
@@ -556,4 +563,20 @@ class _Pass:
             *(review_faults(found, ledger) if ledger and whole else ()),
         ]
         self.step("history", len(found.sources) + len(found.ledger), faults)
+        self._clone(found)
         return found
+
+    def _clone(self, provenance: Provenance) -> None:
+        if self.clone is None:
+            self.skip(
+                "whether history was rewritten since somebody saw it",
+                "no clone that was kept outside was given (--git)",
+            )
+            return
+        faults = clone_faults(
+            Repository.find(self.clone),
+            provenance.repository,
+            provenance.commit.id,
+            self._manifests(),
+        )
+        self.step("clone", 1, faults)
