@@ -308,6 +308,30 @@ VERBS = (
         ),
     ),
     Verb(
+        "seal",
+        "seal",
+        "sign what a pull request proposes with your SSH key, for its review",
+        "controlbook seal origin/signoff/PCI-2028-Q1/3.4 --as m-lindqvist \\\n"
+        "    --key ~/.ssh/id_ed25519",
+        (
+            _argument("rev", metavar="REV", help="the pull request's head, fetched"),
+            _argument(
+                "--key",
+                type=Path,
+                metavar="FILE",
+                help="private key, or a public one in an agent (default: print how)",
+            ),
+            _PERSON,
+        ),
+    ),
+    Verb(
+        "checkpoint",
+        "checkpoint",
+        "write down how far the ledger reaches, signed and time-stamped",
+        "controlbook checkpoint --push",
+        (_argument("--push", action="store_true", help="push the new commit"),),
+    ),
+    Verb(
         "release",
         "release",
         "end an assessment: check everything, build it, tag it",
@@ -346,7 +370,34 @@ VERBS = (
             _argument("path", type=Path, metavar="PATH"),
             _argument("--raw", type=Path, metavar="DIR", help="a copy of the vault"),
             _argument(
-                "--pin", metavar="SHA256", help="a facts root known from outside"
+                "--pin",
+                action="append",
+                metavar="SHA256",
+                help="a root, head, checkpoint or commit that you know; repeatable",
+            ),
+            _argument(
+                "--policy",
+                type=Path,
+                metavar="FILE",
+                help="the proofs that you require, instead of the bundle's own",
+            ),
+            _argument(
+                "--allowed-signers",
+                type=Path,
+                metavar="FILE",
+                help="SSH keys by person, instead of those in people.yml",
+            ),
+            _argument(
+                "--tsa-roots",
+                type=Path,
+                metavar="FILE",
+                help="certificates of the time-stamp authorities that you trust",
+            ),
+            _argument(
+                "--require",
+                metavar="LIST",
+                help="fail where one of these is not given: pin, raw, policy,"
+                " allowed-signers, tsa-roots",
             ),
             _argument(
                 "--git",
