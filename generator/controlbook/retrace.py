@@ -22,6 +22,7 @@ from .git import CODEOWNERS, ran_backwards
 from .ledger import manifest_path
 from .library import governed, read, with_records
 from .model import Ledger, ManualDocument, Status
+from .narratives import folded
 from .proofs import Trust, granted, prove
 from .replay import Replay, Tree, apply
 from .staleness import Staleness
@@ -174,6 +175,7 @@ class _Walk:
     def _judge(self, index: int, tree: Tree, runs: int, touched: list[str]) -> Point:
         commit = self.replay.line[index]
         self.judged += 1
+        before = self._view
         fault = self._look(tree, runs, touched)
         view = self._view
         if fault or view is None:
@@ -184,7 +186,7 @@ class _Walk:
                 standings=dict.fromkeys(known, Standing(UNREADABLE, why=fault)),
                 causes=dict.fromkeys(known, tuple(touched)),
             )
-        numbers = self._affected(view, touched)
+        numbers = self._affected(before, view, touched)
         found = approve(self._record(view), numbers)
         if numbers is None:
             self._statuses = {}
@@ -272,22 +274,33 @@ class _Walk:
             grants=granted(assessment, scopes) if assessment.delegations else (),
         )
 
-    def _affected(self, view: _View, touched: list[str]) -> Collection[str] | None:
-        """Name the requirements that a commit's records concern; None: all."""
-        if not self._statuses or not self._records_alone(touched):
+    def _affected(
+        self, before: _View | None, view: _View, touched: list[str]
+    ) -> Collection[str] | None:
+        """Name the requirements that a commit's records concern; None: all.
+
+        A statement that stands for many concerns all of them.
+        """
+        if before is None or not self._records_alone(touched):
             return None
-        stems = [
-            path.removeprefix(self.replay.folder).removesuffix(".yml")
-            for path in touched
-        ]
-        signed = {s.partition("/")[2] for s in stems if s.startswith("requirements/")}
-        attested = {s.partition("/")[2] for s in stems if s.startswith("controls/")}
-        assessment = view.library.assessments[self.replay.name]
+        name = self.replay.name
+        files = [*before.library.signoffs, *view.library.signoffs]
+        texts = {folded(file.statement) for file in files if file.path in touched}
+        concerned = {
+            (file.role, file.about)
+            for file in files
+            if file.assessment == name
+            and (file.path in touched or folded(file.statement) in texts)
+        }
+        assessment = view.library.assessments[name]
         table = view.library.frameworks[assessment.framework].requirements
         return {
             number
             for number in assessment.requirements
-            if number in signed or attested & set(table[number].controls)
+            if ("assessor", number) in concerned
+            or any(
+                ("owner", control) in concerned for control in table[number].controls
+            )
         }
 
     def _causes(self, view: _View, number: str, paths: list[str]) -> tuple[str, ...]:
