@@ -33,7 +33,7 @@ class Store:
     url: str
 
     def client(self, keys: tuple[str, str] = ADMIN) -> Any:  # noqa: ANN401 - boto3's
-        return boto3.client(
+        return boto3.Session().client(
             "s3",
             endpoint_url=self.url,
             aws_access_key_id=keys[0],
