@@ -157,3 +157,18 @@ def test_zizmor_finds_nothing() -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.threat("T37")
+def test_t37_what_the_collector_installs_has_hashes() -> None:
+    root = Path(__file__).parents[3]
+    makefile = (root / "Makefile").read_text("utf-8")
+    installs = [line for line in makefile.splitlines() if "$(INSTALL)" in line]
+    assert len(installs) >= 4
+    for line in installs:
+        # Our own code is in the checkout; everything else has to match a hash.
+        own = "--no-deps" in line and "--editable ." in line
+        assert own or "--require-hashes" in line, line
+    collect = (root / ".github" / "workflows" / "collect.yml").read_text("utf-8")
+    assert "make product" in collect
+    assert "pip install" not in collect
