@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import json
 import os
 import signal
@@ -307,6 +308,30 @@ VERBS = (
         ),
     ),
     Verb(
+        "seal",
+        "seal",
+        "sign what a pull request proposes with your SSH key, for its review",
+        "controlbook seal origin/signoff/PCI-2028-Q1/3.4 --as m-lindqvist \\\n"
+        "    --key ~/.ssh/id_ed25519",
+        (
+            _argument("rev", metavar="REV", help="the pull request's head, fetched"),
+            _argument(
+                "--key",
+                type=Path,
+                metavar="FILE",
+                help="private key, or a public one in an agent (default: print how)",
+            ),
+            _PERSON,
+        ),
+    ),
+    Verb(
+        "checkpoint",
+        "checkpoint",
+        "write down how far the ledger reaches, signed and time-stamped",
+        "controlbook checkpoint --push",
+        (_argument("--push", action="store_true", help="push the new commit"),),
+    ),
+    Verb(
         "release",
         "release",
         "end an assessment: check everything, build it, tag it",
@@ -345,7 +370,40 @@ VERBS = (
             _argument("path", type=Path, metavar="PATH"),
             _argument("--raw", type=Path, metavar="DIR", help="a copy of the vault"),
             _argument(
-                "--pin", metavar="SHA256", help="a facts root known from outside"
+                "--pin",
+                action="append",
+                metavar="SHA256",
+                help="a root, head, checkpoint or commit that you know; repeatable",
+            ),
+            _argument(
+                "--policy",
+                type=Path,
+                metavar="FILE",
+                help="the proofs that you require, instead of the bundle's own",
+            ),
+            _argument(
+                "--allowed-signers",
+                type=Path,
+                metavar="FILE",
+                help="SSH keys by person, instead of those in people.yml",
+            ),
+            _argument(
+                "--tsa-roots",
+                type=Path,
+                metavar="FILE",
+                help="certificates of the time-stamp authorities that you trust",
+            ),
+            _argument(
+                "--require",
+                metavar="LIST",
+                help="fail where one of these is not given: pin, raw, policy,"
+                " allowed-signers, tsa-roots",
+            ),
+            _argument(
+                "--git",
+                type=Path,
+                metavar="DIR",
+                help="a clone of the programme that you kept: history must continue it",
             ),
             _argument(
                 "--online",
@@ -462,6 +520,9 @@ SHARED = (
 )
 """What every verb takes."""
 
+GARBAGE = 50_000
+"""New objects between two looks for garbage: a ledger is many values that stay."""
+
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser from the table of verbs."""
@@ -496,6 +557,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> Outcome:
     """Run one verb and give its outcome; prints nothing to stdout."""
     options = parser().parse_args(arguments)
+    # What `completion` writes from: a verb cannot ask the shell that calls it.
+    options.verbs, options.shared = VERBS, SHARED
     verb = next(verb for verb in VERBS if verb.name == options.verb)
     module = import_module(f"controlbook.commands.{verb.module}")
     outcome: Outcome = getattr(module, verb.function or verb.name)(options)
@@ -504,6 +567,7 @@ def run(arguments: Sequence[str]) -> Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    gc.set_threshold(GARBAGE)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _stop_when_told()

@@ -245,6 +245,15 @@ class Delegation:
     role: str
     requirements: tuple[str, ...]
     interval: Interval
+    """As granted; half-open."""
+    revoked: Instant | None = None
+    """When a later entry took it back; nothing after that counts."""
+
+    def allows(self, moment: Instant) -> bool:
+        """Tell whether the receiver may act at an instant."""
+        return self.interval.contains(moment) and (
+            self.revoked is None or moment < self.revoked
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,6 +377,12 @@ class Settings:
     """Template with `{ticket}`."""
     entity: str = ""
     streams: tuple[str, ...] = ("config", "reviews")
+    checkpoint_keys: tuple[str, ...] = ()
+    """SSH public keys with which a job signs checkpoints."""
+    tsa_roots: tuple[str, ...] = ()
+    """Certificates (PEM) of the time-stamp authorities that are trusted."""
+    tsa_policy: str = ""
+    """OID of the only time-stamp policy that is accepted; empty: any."""
     licensed_text: str = ""
     """Untracked folder with the team's own copy of standards' texts, or empty."""
 
@@ -510,6 +525,15 @@ class StoredObject:
     records_root: str = ""
 
 
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Signature:
+    """An armoured SSH signature in a review, and the file that it says it is over."""
+
+    path: str
+    """What the review says; empty where it says nothing. Only a hint."""
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """One review of a pull request, as captured."""
@@ -522,6 +546,8 @@ class Review:
     """APPROVED | CHANGES_REQUESTED | COMMENTED | DISMISSED"""
     commit: str
     submitted: Instant
+    signatures: tuple[Signature, ...] = ()
+    """SSH signatures in its text, in order (trust.md 2.3, level L2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -820,6 +846,50 @@ class Arrival:
     """The pull request's head (second parent) holds the same bytes."""
     codeowners: bytes
     """The first parent's CODEOWNERS file."""
+    people: bytes = b""
+    """The first parent's people.yml: whose keys were known before."""
+    content: bytes = b""
+    """The bytes themselves, which a signature is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What proves a sign-off file beyond GitHub's captured word: facts, no judgement.
+
+    A reason stands in place of what is not proven.
+    """
+
+    unsigned: str = "its review carries no SSH signature"
+    """Why no SSH signature of the person over these bytes was found; empty: found."""
+    key: str = ""
+    """Fingerprint of the key that signed."""
+    stamped: Instant | None = None
+    """The earliest trusted time at which the captured review existed."""
+    unstamped: str = "no checkpoint with a time stamp holds its captured review"
+    """Why no trusted time is known; empty where one is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """How an entry of `delegations` came to main (facts from Git)."""
+
+    delegation: Delegation
+    merge: str
+    """First-parent commit that brought the entry; empty where it is not on main."""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class PeopleChange:
+    """One change of one person in people.yml, and who answered for it."""
+
+    person: str
+    what: str
+    """Such as `github_ids: 1 → 1, 2`; `added` and `removed` stand for all of it."""
+    commit: str
+    pull: int
+    """Number of the captured pull request; 0 where none was captured."""
+    approved_by: tuple[str, ...]
+    """People who approved it on its final head."""
 
 
 class Status(StrEnum):
@@ -854,6 +924,10 @@ class Judgement:
     """Each rule it breaks, in plain words, empty where it counts."""
     stale: tuple[Stale, ...]
     pull: Pull | None = None
+    level: str = ""
+    """The proof that it reached, L0 to L3; empty where there is no file."""
+    flags: tuple[str, ...] = ()
+    """What a reader should know, though it counts all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

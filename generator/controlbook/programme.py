@@ -18,6 +18,8 @@ from .errors import ControlbookError, Exit
 from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
+from .proofs import Trust, gather, witnesses
+from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
 from .retrace import Present, retrace
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
         Run,
         Standing,
     )
+    from .proofs import Gathered, Witness
+    from .render.changes import Change
     from .subjects import Subject
     from .trail import Trail
     from .vault import Vault
@@ -56,6 +60,7 @@ class Programme:
         self.repository = repository
         self.commit = repository.resolve(rev)
         self._findings: dict[str, Findings] = {}
+        self._gathered: dict[str, Gathered] = {}
         self._trails: dict[str, Trail] = {}
 
     @classmethod
@@ -93,6 +98,11 @@ class Programme:
             settings.vault, self.repository.root, profile=settings.vault_profile
         )
 
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """The checkpoints, with what their signatures and time stamps are worth."""
+        return witnesses(self.files, self.library, Trust())
+
     def assessment(self, name: str) -> Assessment:
         """Find an assessment by its id; raises ControlbookError with the known ids."""
         found = self.library.assessments.get(name)
@@ -127,14 +137,51 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        paths = [file.path for file in self.library.signoffs if file.assessment == name]
+        found = self.gathered(name)
         return Record(
             library=self.library,
             findings=self.findings(name),
             ledger=self.ledger,
             assessment=self.assessment(name),
-            arrivals=self.repository.arrivals(self.commit, paths),
+            arrivals=found.arrivals,
+            proofs=found.proofs,
+            grants=found.grants,
         )
+
+    def gathered(self, name: str) -> Gathered:
+        """Give what Git, signatures and time stamps say of an assessment's files."""
+        if name not in self._gathered:
+            self._gathered[name] = gather(
+                self.repository,
+                self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                assessment=self.assessment(name),
+                seen=self.witnesses,
+                trust=Trust(),
+            )
+        return self._gathered[name]
+
+    def releases(self, name: str) -> tuple[str, ...]:
+        """Name the releases of an assessment that this commit stands on, in order."""
+        tags = {
+            tag: number
+            for tag in self.repository.tags()
+            if (number := numbered(tag, name))
+        }
+        if not tags:
+            return ()
+        history = {commit for commit, _ in self.repository.timed_commits(self.commit)}
+        held = [tag for tag in tags if self.repository.resolve(tag) in history]
+        return tuple(sorted(held, key=lambda tag: tags[tag]))
+
+    def released(self, name: str) -> Programme | None:
+        """Give the programme at the last release of an assessment.
+
+        A released assessment is judged there: later edits on main do not touch it.
+        """
+        tags = self.releases(name)
+        return Programme(self.repository, f"refs/tags/{tags[-1]}") if tags else None
 
     def statuses(self, name: str) -> Mapping[str, RequirementStatus]:
         """Derive the status of every requirement of an assessment."""
@@ -150,6 +197,7 @@ class Programme:
                 ledger=self.ledger,
                 opening=self.opening(assessment),
                 assessment=assessment,
+                witnesses=self.witnesses,
             )
             self._trails[name] = retrace(self.repository, present)
         return self._trails[name]
@@ -176,6 +224,7 @@ class Programme:
         statuses = self.statuses(name)
         subjects = self.subjects(name)
         document = self.facts(name, statuses, subjects)
+        before = previous(release, name)
         return Report(
             library=self.library,
             ledger=self.ledger,
@@ -193,6 +242,18 @@ class Programme:
             toolchain=toolchain or {},
             trail=self.trail(name),
             users=self.users,
+            supersedes=before,
+            changes=self.changes_since(before, name, document) if before else (),
+            people_changes=self.gathered(name).people,
+        )
+
+    def changes_since(
+        self, release: str, name: str, document: Mapping[str, Json]
+    ) -> tuple[Change, ...]:
+        """List what these facts say otherwise than those of an earlier release."""
+        old = Programme(self.repository, f"refs/tags/{release}")
+        return changes(
+            old.facts(name, old.statuses(name), old.subjects(name)), document
         )
 
     @cached_property
@@ -214,7 +275,7 @@ class Programme:
         name: str,
         statuses: Mapping[str, RequirementStatus],
         subjects: Mapping[str, Subject],
-    ) -> Json:
+    ) -> dict[str, Json]:
         """Write an assessment's canonical facts."""
         return facts(
             self.library,
@@ -231,6 +292,13 @@ class Programme:
         return Book(
             reports=(
                 self.report(first, release=release, toolchain=toolchain),
-                *(self.report(name, toolchain=toolchain) for name in others),
+                *(self._other(name, toolchain) for name in others),
             )
         )
+
+    def _other(self, name: str, toolchain: Mapping[str, str]) -> Report:
+        """Report on an assessment beside the one asked for: at its last release."""
+        tags = self.releases(name)
+        at = self.released(name) or self
+        release = tags[-1] if tags else ""
+        return at.report(name, release=release, toolchain=toolchain)

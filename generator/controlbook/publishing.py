@@ -10,7 +10,6 @@ Rules enforced here:
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from .errors import ControlbookError
 from .git import git_version
 from .licensed import refuse_tracked
 from .render.bundle import Publication, publish, write_bundle
+from .render.changes import numbered
 from .render.data import data_files
 from .render.pdf import build_pdf
 from .render.report import offered
@@ -138,9 +138,9 @@ def building(out: Path) -> Iterator[Path]:
 
 def release_at(programme: Programme, name: str) -> str:
     """Name the release tag of an assessment that stands at this commit, or nothing."""
-    pattern = re.compile(rf"{re.escape(name)}(?:-r\d+)?\Z")
     tags = programme.repository.tags_at(programme.commit)
-    return max((tag for tag in tags if pattern.match(tag)), default="")
+    found = {tag: number for tag in tags if (number := numbered(tag, name))}
+    return max(found, key=lambda tag: found[tag], default="")
 
 
 def refuse_dirty(programme: Programme) -> None:

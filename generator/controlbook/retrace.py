@@ -26,6 +26,7 @@ from .git.paths import PLAIN
 from .ledger import manifest_path
 from .library import governed, read, with_records
 from .model import Ledger, ManualDocument, Status
+from .proofs import Trust, granted, prove
 from .subjects import annotations_of
 from .trail import (
     UNREADABLE,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from .git import Landed, Repository
+    from .git.history import Version
     from .model import (
         Arrival,
         Assessment,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
         Stale,
     )
     from .model import Standing as StateRecord
+    from .proofs import Witness
     from .trail import FileChange, GovernanceChange, Origin
 
 Tree = dict[str, str]
@@ -74,6 +77,8 @@ class Present:
     opening: tuple[StateRecord, ...]
     """The state that opens the assessment's period."""
     assessment: Assessment
+    witnesses: tuple[Witness, ...] = ()
+    """Checkpoints with their time stamps, for proofs of level L3."""
 
 
 def retrace(repository: Repository, present: Present) -> Trail:
@@ -327,13 +332,25 @@ class _Walk:
         return self._findings[key]
 
     def _record(self, view: _View) -> Record:
+        arrivals = {path: found for path, (_, found) in self._arrived.items()}
+        assessment = view.library.assessments[self.name]
         return Record(
             library=view.library,
             findings=view.findings,
             ledger=view.ledger,
-            assessment=view.library.assessments[self.name],
-            arrivals={path: found for path, (_, found) in self._arrived.items()},
+            assessment=assessment,
+            arrivals=arrivals,
+            proofs=prove(
+                view.library, view.ledger, arrivals, self.present.witnesses, Trust()
+            ),
+            grants=granted(assessment, self.scopes) if assessment.delegations else (),
         )
+
+    @cached_property
+    def scopes(self) -> tuple[Version, ...]:
+        """Every version of the assessment's file, newest first."""
+        path = self.present.assessment.path
+        return self.repository.versions(self.present.commit, path)
 
     def _affected(self, view: _View, touched: list[str]) -> Collection[str] | None:
         """Name the requirements that a commit's records concern; None: all."""

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from controlbook.codeowners import IGNORED_FROM, lint, owners
+from controlbook.codeowners import IGNORED_FROM, generate, lint, owners
+from controlbook.library import GOVERNED, read
 from controlbook.model import (
     Assessment,
     Control,
@@ -199,3 +201,24 @@ def test_a_file_that_nobody_can_read_through_is_a_problem() -> None:
 def test_a_member_may_stand_for_the_team() -> None:
     text = SOUND.replace("@ex/net", "@olga")
     assert found(text) == ""
+
+
+def test_what_is_generated_for_the_example_passes_the_lint() -> None:
+    root = Path(__file__).parents[2]
+    files = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for prefix in GOVERNED
+        for path in [root / prefix, *(root / prefix).rglob("*")]
+        if path.is_file()
+    }
+    library = read(files)
+    text = generate(library)
+    assert lint(replace(library, codeowners=text), files) == ()
+    assert owners(text, "signoffs/PCI-2028-Q1/requirements/3.4.yml") == (
+        "@m-lindqvist",
+    )
+    assert owners(text, "signoffs/X/controls/network-flows-recorded.yml") == (
+        "@example/networking",
+    )
+    assert owners(text, "anything/else") == ("@c-novak",)
+    assert generate(library) == text

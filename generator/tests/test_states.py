@@ -87,5 +87,5 @@ def test_a_day_that_was_skipped_is_not_bridged(tmp_path: Path) -> None:
 
 
 def test_an_empty_ledger_says_to_collect() -> None:
-    with pytest.raises(ControlbookError, match="holds no run.*controlbook collect"):
+    with pytest.raises(ControlbookError, match=r"holds no run.*controlbook collect"):
         base_of((), instant("2028-01-01T00:00:00Z"))

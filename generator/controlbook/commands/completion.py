@@ -9,15 +9,42 @@ Rules enforced here:
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from controlbook.outcome import Outcome
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from controlbook.cli import Argument, Verb
+
+class Argument(Protocol):
+    """An argument as the shell's table has it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Give its flags, or its one name."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:  # argparse's own keyword arguments
+        """Give what argparse is told of it."""
+
+
+class Verb(Protocol):
+    """A verb as the shell's table has it."""
+
+    @property
+    def name(self) -> str:
+        """Give the verb."""
+
+    @property
+    def help(self) -> str:
+        """Say what it does."""
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Give what it takes."""
+
 
 FILES = "@files"
 """Stands for the names of files and folders, which the shell completes itself."""
@@ -25,9 +52,7 @@ FILES = "@files"
 
 def completion(options: argparse.Namespace) -> Outcome:
     """Write the completion script of a shell."""
-    from controlbook.cli import SHARED, VERBS  # noqa: PLC0415 - the shell calls us
-
-    script = SCRIPTS[options.shell](VERBS, SHARED)
+    script = SCRIPTS[options.shell](options.verbs, options.shared)
     return Outcome(
         text=script.rstrip("\n"),
         data={

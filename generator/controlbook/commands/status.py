@@ -30,10 +30,13 @@ def status(options: argparse.Namespace) -> Outcome:
         if options.assessment
         else sorted(programme.library.assessments)
     )
-    shown = {name: programme.statuses(name) for name in names}
+    # What is released is judged at its tag: later edits on main do not touch it.
+    at = {name: programme.released(name) or programme for name in names}
+    shown = {name: at[name].statuses(name) for name in names}
+    tags = {name: programme.releases(name)[-1:] for name in names}
     trails = {
         # History is walked only where there is something to date.
-        name: programme.trail(name) if _any_stale(table) else Trail()
+        name: at[name].trail(name) if _any_stale(table) else Trail()
         for name, table in shown.items()
     }
     unfinished = any(
@@ -41,7 +44,7 @@ def status(options: argparse.Namespace) -> Outcome:
     )
     return Outcome(
         text="\n\n".join(
-            _text(programme, name, shown[name], trails[name])
+            _text(at[name], name, shown[name], trails[name], tags[name])
             + (_differences(trails[name]) if options.verbose else "")
             for name in names
         ),
@@ -49,7 +52,12 @@ def status(options: argparse.Namespace) -> Outcome:
             "schema": "controlbook/status/1",
             "commit": programme.commit,
             "assessments": [
-                _data(programme, name, shown[name], trails[name]) for name in names
+                {
+                    **_data(at[name], name, shown[name], trails[name]),
+                    "released": "".join(tags[name]),
+                    "judged_at": at[name].commit,
+                }
+                for name in names
             ],
         },
         code=Exit.FOUND if unfinished else Exit.FINE,
@@ -107,6 +115,7 @@ def _text(
     name: str,
     table: Mapping[str, RequirementStatus],
     trail: Trail,
+    release: tuple[str, ...],
 ) -> str:
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
@@ -115,6 +124,10 @@ def _text(
     period = assessment.period
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
+        *(
+            f"released as {tag}, at {programme.commit[:10]}; judged there"
+            for tag in release
+        ),
         f"collected until {collected} · {len(found.deviations)} deviations · "
         f"{len(found.gaps)} evidence gaps · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
@@ -139,6 +152,7 @@ def _why(row: RequirementStatus, trail: Trail) -> str:
     ]
     if row.judgement.signoff:
         parts.extend(row.judgement.reasons)
+    parts.extend(row.judgement.flags)
     parts.extend(f"{person}: {what}" for person, what in row.waiting)
     shown = parts[:3]
     more = [f"… and {len(parts) - len(shown)} more"] if len(parts) > len(shown) else []
@@ -175,6 +189,8 @@ def _data(
                 "interim": row.interim or "",
                 "conclusion": row.conclusion,
                 "reasons": list(row.judgement.reasons),
+                "proof": row.judgement.level,
+                "flags": list(row.judgement.flags),
                 "stale": [
                     {
                         "file": judgement.signoff.path,

@@ -4,7 +4,7 @@
 Rules enforced here:
 - one pass over the history, whatever the number of files;
 - a merge counts by what it changed against its first parent;
-- the CODEOWNERS file that decides is the first parent's.
+- the CODEOWNERS file that decides is the first parent's, and so are the people.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from controlbook.timeline import SECOND, Instant
 from .paths import CODEOWNERS, CONTENT, PLAIN, decoded, under
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from .repository import Repository
 
+PEOPLE = "signoffs/people.yml"
 _COLLECTED = re.compile(
     r"evidence/(?:(?!manual/|checkpoints/)[a-z0-9-]+/\d{6}\.json"
     r"|checkpoints/\d+\.json(?:\.sig|\.tsr)?)\Z",
@@ -40,6 +41,14 @@ class Change(NamedTuple):
     mode: str
     blob: str
     path: str
+
+
+class Version(NamedTuple):
+    """A version of a file: the first-parent commit that brought it, and its bytes."""
+
+    commit: str
+    body: bytes
+    """Empty where the commit removed it."""
 
 
 class Landed(NamedTuple):
@@ -96,11 +105,12 @@ def _arrivals(
             if len(commit.parents) > 1
         ],
     )
-    owners = repository.blobs(
-        f"{commit.parents[0]}:{CODEOWNERS}" for commit, _ in events if commit.parents
+    bases = {commit.parents[0] for commit, _ in events if commit.parents}
+    around = repository.blobs(
+        f"{base}:{path}" for base in sorted(bases) for path in (CODEOWNERS, PEOPLE)
     )
+    bodies = repository.blobs(change.blob for _, change in events)
     for commit, change in events:
-        base = f"{commit.parents[0]}:{CODEOWNERS}" if commit.parents else ""
         yield Arrival(
             path=change.path,
             merge=commit.id,
@@ -108,8 +118,31 @@ def _arrivals(
             at=commit.at,
             reviewed_same=len(commit.parents) > 1
             and reviewed.get(f"{commit.parents[1]}:{change.path}") == change.blob,
-            codeowners=owners.get(base, b""),
+            codeowners=_of_base(around, commit, CODEOWNERS),
+            people=_of_base(around, commit, PEOPLE),
+            content=bodies.get(change.blob, b""),
         )
+
+
+def _of_base(around: Mapping[str, bytes], commit: Landed, path: str) -> bytes:
+    return around.get(f"{commit.parents[0]}:{path}", b"") if commit.parents else b""
+
+
+def versions(repository: Repository, rev: str, path: str) -> tuple[Version, ...]:
+    """Give every version of a file along the first parents, newest first."""
+    found = [
+        (commit.id, change.blob if change.status != "D" else "")
+        for commit in repository.landed(rev)
+        for change in commit.changes
+        if change.path == path
+    ]
+    bodies = repository.blobs(blob for _, blob in found if blob)
+    return tuple(Version(commit, bodies.get(blob, b"")) for commit, blob in found)
+
+
+def timed_commits(repository: Repository, rev: str) -> tuple[tuple[str, Instant], ...]:
+    """Give the first-parent commits with the times that they claim, oldest first."""
+    return tuple((commit.id, commit.at) for commit in repository.landed(rev)[::-1])
 
 
 def unreviewed_commits(

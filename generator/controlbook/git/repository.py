@@ -20,10 +20,13 @@ from controlbook.timeline import SECOND, Instant
 
 from .bundle import write_bundle
 from .history import (
+    Version,
     arrival_log,
     arrivals,
     first_parents,
+    timed_commits,
     unreviewed_commits,
+    versions,
 )
 from .paths import PLAIN, decoded, refuse_odd, under
 from .process import Author, GitFailedError, PushRejectedError, identity, run
@@ -515,6 +518,14 @@ class Repository:
     def arrivals(self, rev: str, paths: Sequence[str]) -> dict[str, Arrival]:
         """Tell for each path that is there at `rev` how its bytes came to main."""
         return arrivals(self, rev, paths)
+
+    def versions(self, rev: str, path: str) -> tuple[Version, ...]:
+        """Give every version of a file along the first parents, newest first."""
+        return versions(self, rev, path)
+
+    def timed_commits(self, rev: str) -> tuple[tuple[str, Instant], ...]:
+        """Give the first-parent commits with the times they claim, oldest first."""
+        return timed_commits(self, rev)
 
     def unreviewed_commits(self, rev: str, merges: Collection[str]) -> tuple[str, ...]:
         """Name the first-parent commits, newest first, that nobody reviewed."""

@@ -8,13 +8,14 @@ Rules enforced here:
   with a reason. A reason under a parent's number covers everything below it that is
   not in scope itself;
 - what is in scope has controls or a reason to have none, and an assessor with that
-  role who owns none of its controls.
+  role who owns none of its controls;
+- a delegation is taken back by a later entry, so that what was granted stays readable.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controlbook.model import Assessment, Delegation
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
 
 FILE = "assessment.yml"
 DEFAULT = "default"
+LEVELS = ("L1", "L2", "L3")
 POLICY = {
-    "signoff": ("L1", "L2", "L3"),
-    "checkpoint": ("none", "ssh", "dsse", "sigstore", "rfc3161"),
+    "signoff": LEVELS,
+    "attestation": LEVELS,
+    "checkpoint": ("none", "ssh", "rfc3161", "ssh+rfc3161"),
 }
+"""What can be required of whom; an attestation needs what a sign-off needs, unless it
+is said apart."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
 _ACCOUNT_DIGITS = 12
@@ -286,7 +291,7 @@ def _delegations(
     scope: tuple[str, ...],
     around: Around,
 ) -> tuple[Delegation, ...]:
-    found = []
+    found: list[Delegation] = []
     for row in fields.rows("delegations", required=False, filled=False):
         giver = row.reference("from", around.people, "person")
         receiver = row.reference("to", around.people, "person")
@@ -298,6 +303,10 @@ def _delegations(
                 if role == "assessor" and control:
                     message = f"{receiver} owns {control}, which {number} maps"
                     row.page.problem(line, message, "delegate to somebody else")
+        key = (giver, receiver, role, tuple(number for _, number in numbers))
+        if row.has("revoked"):
+            _revoke(row, key, found)
+            continue
         interval = row.span("the delegation")
         row.finish()
         if interval is not None:
@@ -306,11 +315,31 @@ def _delegations(
                     giver=giver,
                     receiver=receiver,
                     role=role,
-                    requirements=tuple(number for _, number in numbers),
+                    requirements=key[3],
                     interval=interval,
                 )
             )
     return tuple(found)
+
+
+def _revoke(
+    row: Fields, key: tuple[str, str, str, tuple[str, ...]], found: list[Delegation]
+) -> None:
+    """Take back the delegations above that name the same people, role and numbers."""
+    moment = row.moment("revoked")
+    row.finish()
+    same = [
+        number
+        for number, d in enumerate(found)
+        if (d.giver, d.receiver, d.role, d.requirements) == key
+    ]
+    if not same:
+        message = "takes back a delegation that does not stand above it"
+        row.page.problem(row.line(), message, "repeat its from, to and requirements")
+    for number in same:
+        earlier = found[number].revoked
+        if moment is not None and (earlier is None or moment < earlier):
+            found[number] = replace(found[number], revoked=moment)
 
 
 def _retention(

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
         Ledger,
         Library,
         MappedControl,
+        PeopleChange,
         RequirementStatus,
         Run,
         Standing,
     )
     from controlbook.subjects import Subject
     from controlbook.timeline import Instant
+
+    from .changes import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,12 @@ class Report:
     """How it came to this, from Git's history; no part of the facts."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
+    supersedes: str = ""
+    """The release that this one is an addendum to; empty for a first one."""
+    changes: tuple[Change, ...] = ()
+    """What it says otherwise than that release."""
+    people_changes: tuple[PeopleChange, ...] = ()
+    """Every change of people.yml, as it came to main."""
     licensed: Mapping[str, str] = field(default_factory=dict)
     """Number → the standard's own text (Markdown), on internal drafts only."""
     users: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None

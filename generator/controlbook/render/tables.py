@@ -63,6 +63,8 @@ def tables(report: Report) -> tuple[Table, ...]:
         _transitions(report),
         _status_history(report),
         _governance_changes(report),
+        _people_changes(report),
+        *([_changes(report)] if report.supersedes else []),
     )
 
 
@@ -487,6 +489,29 @@ def _transitions(report: Report) -> Table:
         "seq at rule account account_name region resource before after precision cause",
         rows(),
     )
+
+
+def _people_changes(report: Report) -> Table:
+    rows = (
+        (
+            change.person,
+            change.what,
+            change.commit,
+            change.pull or "",
+            _joined(change.approved_by),
+        )
+        for change in report.people_changes
+    )
+    return _table("people-changes", "person change commit pull approved_by", rows)
+
+
+def _changes(report: Report) -> Table:
+    """Give what an addendum says otherwise than the release before it."""
+    rows = (
+        (report.supersedes, each.kind, each.about, each.field, each.before, each.after)
+        for each in report.changes
+    )
+    return _table("changes", "since kind about field before after", rows)
 
 
 def _status_history(report: Report) -> Table:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controlbook.cli import VERBS
+from controlbook.cli import SHARED, VERBS
 from controlbook.commands.completion import completion
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def script(shell: str) -> str:
-    return completion(Namespace(shell=shell)).text
+    options = Namespace(shell=shell, verbs=VERBS, shared=SHARED)
+    return completion(options).text
 
 
 def complete(*words: str, cwd: Path) -> list[str]:

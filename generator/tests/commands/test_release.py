@@ -45,7 +45,10 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.annotate()
     made.sign()
     made.capture()
-    Repository.clone(str(made.repository.root), root / "clone").configure(*released.BOT)
+    clone = Repository.clone(str(made.repository.root), root / "clone")
+    clone.configure(*released.BOT)
+    (clone.folder / "info").mkdir(exist_ok=True)
+    (clone.folder / "info" / "exclude").write_text("/build/\n")
     return root
 
 

@@ -89,9 +89,8 @@ def test_live_is_aws_now_and_is_recorded_nowhere(
     outdated = SourceTrouble(
         account="111122225555", region="eu-west-1", status="OUTDATED", start=now
     )
-    with Sandbox(
-        example(), Clock(now), trouble=Trouble(sources=(outdated,))
-    ) as sandbox:
+    trouble = Trouble(sources=(outdated,))
+    with Sandbox(example(), Clock(now), trouble=trouble) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
         outcome = controlbook(root, "state", "--live", "--resource", "stale-backup")

@@ -24,7 +24,7 @@ def page(view: View) -> Page:
     library = view.report.library
     return write.page(
         write.part(view.id, "governance"),
-        f"Rules and people of {view.id}",
+        "Rules and people",
         "governance",
         (view.report,),
         {
