@@ -428,6 +428,6 @@ def test_t85_a_trust_that_a_fork_could_use_breaks_its_rule(
 def test_t85_the_workflows_use_the_environments_that_the_roles_trust() -> None:
     folder = Path(__file__).parents[3] / ".github" / "workflows"
     text = "".join(path.read_text() for path in folder.glob("*.yml"))
-    for role in ("CollectorRole", "ReaderRole"):
+    for role in ROLES:
         environment = ROLES[role].rpartition(":")[2]
         assert f"environment: {environment}" in text

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".github/workflows"
 BIN = Path(sys.executable).parent
-NAMES = ("check", "collect", "publish", "report")
+NAMES = ("check", "collect", "publish", "report", "retain")
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
 Tree = dict[str, Any]
@@ -41,7 +41,7 @@ def jobs_with(permission: str) -> set[str]:
     return {name for name, job in JOBS.items() if permission in job["permissions"]}
 
 
-def test_there_are_four() -> None:
+def test_there_are_five() -> None:
     assert tuple(WORKFLOWS) == NAMES
 
 
@@ -107,6 +107,7 @@ def test_identity_tokens_only_in_named_environments() -> None:
         "collect/collect": "collect",
         "publish/build": "vault-read",
         "report/build": "vault-read",
+        "retain/retain": "vault-retain",
     }
 
 
