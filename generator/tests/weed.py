@@ -95,7 +95,7 @@ def running(folder: Path) -> Iterator[Store]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         f"-s3.config={settings}",
-        "-volume.max=60",
+        "-volume.max=1000",  # each bucket takes some, empty or not
         "-master.volumeSizeLimitMB=32",
     ]
     with subprocess.Popen(

@@ -54,7 +54,7 @@ def retain(options: argparse.Namespace) -> Outcome:
     manifests = {
         path: data
         for path, data in programme.files.items()
-        if path.startswith("evidence/") and path.endswith(".json")
+        if path.startswith("evidence/") and not path.startswith("evidence/manual/")
     }
     wanted = _wanted(programme.library)
     items = _distinct(kept(programme.library, ledger, manifests, wanted))
