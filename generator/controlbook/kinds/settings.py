@@ -36,6 +36,8 @@ _TEXTS = (
     "region",
     "delivery-bucket",
     "delivery-prefix",
+    "trail-bucket",
+    "trail-prefix",
     "collector-role",
     "vault",
     "github",
