@@ -158,5 +158,3 @@ class _CloudTrail:
         size = params.get("MaxResults") or PAGE
         page, token = self._page("LookupEvents", params, rows, size)
         return {"Events": page, **token}
-
-

@@ -20,7 +20,7 @@ from .clock import http_date
 from .items import iso_millis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from controlbook.timeline import Instant
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Bucket = DeliveryBucket | Trail
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+LAST = "\U0010ffff"
+"""Stands behind every key of a folder."""
 LOCK_QUERIES = ("object-lock", "retention", "legal-hold")
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -145,10 +147,14 @@ class _Listing:
         rows: list[str] = []
         folders: list[str] = []
         last, more = "", False
-        for file in bucket.list(self.name_prefix, after, now):
+        files: Iterator[DeliveredFile | TrailFile]
+        files = iter(bucket.list(self.name_prefix, after, now))
+        while (file := next(files, None)) is not None:
             folder = self._folder(file.key)
             if folder and (folder in folders or after.startswith(folder)):
-                last = file.key
+                # A folder may hold very much: go on behind it.
+                last = f"{folder}{LAST}"
+                files = iter(bucket.list(self.name_prefix, last, now))
                 continue
             if len(rows) + len(folders) == self.size:
                 more = True

@@ -139,7 +139,9 @@ def public_key(region: str) -> TrailKey:
 
 def minute_of(account: str, region: str) -> int:
     """Give how long after the full hour a place's digests end: 1 to 29 minutes."""
-    return (1 + hashlib.sha256(f"{account}/{region}".encode()).digest()[0] % 29) * MINUTE
+    return (
+        1 + hashlib.sha256(f"{account}/{region}".encode()).digest()[0] % 29
+    ) * MINUTE
 
 
 def record_of(event: TrailEvent) -> dict[str, Any]:
@@ -179,6 +181,7 @@ class Trail:
         """Remember the world; files are made when they are first asked for."""
         self.name = world.trail_bucket
         self.world = world
+        self._root = f"AWSLogs/{world.organization_id}/"
         self._trouble = trouble
         self._shelves: dict[Place, _Shelf] = {}
         self._lock = threading.Lock()
@@ -198,32 +201,40 @@ class Trail:
 
     def list(self, prefix: str, after: str, now: Instant) -> Iterable[TrailFile]:
         """Give the delivered objects below a prefix, after a key, in key order."""
-        found: list[TrailFile] = []
-        for place in self._places(prefix):
+        for folder, place in self._folders:
+            inside = folder.startswith(prefix) or prefix.startswith(folder)
+            if not inside or (after > folder and not after.startswith(folder)):
+                continue
             shelf = self._shelf(place, now)
-            keys = shelf.keys
-            start = max(bisect_left(keys, prefix), bisect_right(keys, after))
-            for key in keys[start:]:
-                if not key.startswith(prefix):
+            start = max(bisect_left(shelf.keys, max(prefix, folder)), 0)
+            start = max(start, bisect_right(shelf.keys, after))
+            for key in shelf.keys[start:]:
+                if not key.startswith(max(prefix, folder, key=len)):
                     break
                 if shelf.files[key].delivered <= now:
-                    found.append(shelf.files[key])
-        return sorted(found, key=lambda file: file.key)
+                    yield shelf.files[key]
 
-    def _places(self, prefix: str) -> Iterator[Place]:
+    def _places(self, key: str) -> Iterator[Place]:
+        for folder, place in self._folders:
+            if key.startswith(folder):
+                yield place
+
+    @cached_property
+    def _folders(self) -> tuple[tuple[str, Place], ...]:
+        """Give every folder of files, in key order, with the place it is of."""
         if not self.name:
-            return
-        for account in self.world.accounts:
-            for region in self.regions:
-                folders = [
-                    f"{self._folder(account.id)}{kind}/{region}/"
-                    for kind in ("CloudTrail", "CloudTrail-Digest")
-                ]
-                if any(f.startswith(prefix) or prefix.startswith(f) for f in folders):
-                    yield account.id, region
+            return ()
+        return tuple(
+            sorted(
+                (f"{self._folder(account.id)}{kind}/{region}/", (account.id, region))
+                for account in self.world.accounts
+                for region in self.regions
+                for kind in ("CloudTrail", "CloudTrail-Digest")
+            )
+        )
 
     def _folder(self, account: str) -> str:
-        return f"AWSLogs/{self.world.organization_id}/{account}/"
+        return f"{self._root}{account}/"
 
     def _shelf(self, place: Place, now: Instant) -> _Shelf:
         with self._lock:
@@ -291,7 +302,7 @@ class _Shelf:
             shown = content.replace(b'"eventName"', b'"eventname"', 1)
             body = shown if "changed-log" in kinds else content
             if "lost-log" not in kinds:
-                self._add(TrailFile(key, delivered, gzip.compress(body, mtime=0)))
+                self._add(TrailFile(key, delivered, _zipped(body)))
         if kinds & {"missing", "off"}:
             if "missing" in kinds:
                 self._digest(hour, logs, kinds, shown=False)
@@ -364,7 +375,7 @@ class _Shelf:
         if late:
             delivered = Instant(hour.end + BACKFILLED)
             metadata.append(("backfill-generation-timestamp", iso(delivered)))
-        body = gzip.compress(content, mtime=0)
+        body = _zipped(content)
         if shown:
             self._add(
                 TrailFile(
@@ -382,6 +393,10 @@ class _Shelf:
 
     def _add(self, file: TrailFile) -> None:
         self.files[file.key] = file
+
+
+def _zipped(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 def _document(

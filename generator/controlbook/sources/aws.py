@@ -200,7 +200,8 @@ class Conversation:
         except ClientError as error:
             with self._lock:
                 self._count(error.response)
-            raise _refused("s3", "GetObject", (place, ""), error) from error
+            refused = _refused("s3", "GetObject", (place, ""), error)
+            raise refused from error
         except BotoCoreError as error:
             raise SourceError(str(error), place) from error
         with self._lock:

@@ -4,7 +4,7 @@
 Rules enforced here:
 - a digest counts only with a signature that AWS's public key of that Region confirms,
   over this bucket, this key and these bytes; what it says of itself must agree;
-- a link names the digest before it by key, hash *and* signature; all three are compared;
+- a link names the digest before it by key, hash *and* signature; all are compared;
 - bytes after the one gzip member are a fault, and so is every field that is missing;
 - digests cover the time of delivery, in half-open stretches; only valid ones cover.
 

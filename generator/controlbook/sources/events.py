@@ -16,7 +16,7 @@ import json
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-import ijson
+import ijson  # type: ignore[import-untyped]
 
 from controlbook.model import Event
 from controlbook.timeline import instant

@@ -20,6 +20,7 @@ from controlbook.digest import canonical
 from controlbook.timeline import Instant, to_datetime
 
 from . import SourceError
+from .aws import endpoint_of
 from .digests import Digest, DigestName, PublicKey, StoredDigest, name_of, read_digest
 from .events import LogError, matching
 
@@ -34,14 +35,18 @@ if TYPE_CHECKING:
     from .events import Query
 
 AT_ONCE = 8
-"""Objects that are read at a time."""
+"""Digests that are read from S3 at a time; a loopback answers one caller faster."""
 
 
 class TrailBucket:
     """The bucket that the organization's trail delivers to, for one gathering."""
 
-    def __init__(self, talk: Conversation, name: str, prefix: str = "") -> None:
+    def __init__(
+        self, talk: Conversation, name: str, prefix: str = "", at_once: int = 0
+    ) -> None:
         """Use the bucket and prefix of the settings."""
+        remote = endpoint_of(talk.aws.client("s3")) == "aws"
+        self._at_once = at_once or (AT_ONCE if remote else 1)
         self.name = name
         self.notes: list[str] = []
         self._talk = talk
@@ -51,10 +56,10 @@ class TrailBucket:
         self._digests: dict[str, Digest] = {}
         self._events: dict[str, tuple[Event, ...] | LogError] = {}
         self._bodies: dict[str, bytes] = {}
-        """Log files with events, by key."""
+        """Lines for a source pack of the log files that held events, by key."""
 
     def roots(self) -> tuple[str, ...]:
-        """Give the folders that hold accounts: `AWSLogs/`, and those of organizations."""
+        """Give the folders that hold accounts: AWSLogs/, and those of organizations."""
         if self._roots is None:
             base = f"{self._prefix}AWSLogs/"
             pages = self._talk.pages_of(
@@ -66,16 +71,16 @@ class TrailBucket:
                 Delimiter="/",
             )
             folders = [
-                row["Prefix"] for page in pages for row in page.get("CommonPrefixes", ())
+                row["Prefix"]
+                for page in pages
+                for row in page.get("CommonPrefixes", ())
             ]
             organizations = [f for f in folders if f.startswith(f"{base}o-")]
             own = [base] if len(organizations) < len(folders) else []
             self._roots = (*own, *organizations)
         return self._roots
 
-    def digests(
-        self, place: Place, start: Instant
-    ) -> tuple[DigestName, ...]:
+    def digests(self, place: Place, start: Instant) -> tuple[DigestName, ...]:
         """List a place's digest files from the day of `start` on, by their end."""
         account, region = place
         found: list[DigestName] = []
@@ -132,9 +137,7 @@ class TrailBucket:
             try:
                 body, about = self._talk.read_object(self.name, name.key)
             except SourceError as error:
-                gone = StoredDigest(
-                    name=name, bucket=self.name, body=b"", signature=""
-                )
+                gone = StoredDigest(name=name, bucket=self.name, body=b"", signature="")
                 return Digest(stored=gone, fault=error.message)
             stored = StoredDigest(
                 name=name,
@@ -145,9 +148,11 @@ class TrailBucket:
             )
             return read_digest(stored, keys)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for digest in pool.map(one, fresh):
-                self._digests[digest.key] = digest
+        if self._at_once == 1:
+            self._digests |= {name.key: one(name) for name in fresh}
+        else:
+            with ThreadPoolExecutor(self._at_once) as pool:
+                self._digests |= {d.key: d for d in pool.map(one, fresh)}
         return tuple(self._digests[name.key] for name in names)
 
     def events(
@@ -157,13 +162,11 @@ class TrailBucket:
         found = self._events.get(log.key)
         if found is None:
             try:
-                if log.bucket != self.name:
-                    message = f"it lies in another bucket, {log.bucket}"
-                    raise LogError(message)
-                body, _ = self._talk.read_object(self.name, log.key)
+                # A log file may lie in another bucket, where the trail was moved.
+                body, _ = self._talk.read_object(log.bucket, log.key)
                 found = matching(body, log.sha256, place, queries)
                 if found:
-                    self._bodies[log.key] = body
+                    self._bodies[log.key] = _kept(log.bucket, log.key, body)
             except SourceError as error:
                 found = LogError(error.message)
             except LogError as error:
@@ -175,8 +178,7 @@ class TrailBucket:
 
     def log_line(self, key: str) -> bytes | None:
         """Give a log file that held events as a line of a source pack."""
-        body = self._bodies.get(key)
-        return None if body is None else _kept(self.name, key, body)
+        return self._bodies.get(key)
 
 
 def digest_line(digest: Digest) -> bytes:
