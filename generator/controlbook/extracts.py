@@ -178,7 +178,7 @@ def _in_scope(record: bytes, assessment: Assessment) -> bool:
     if not isinstance(tree, dict):
         return True
     accounts = {number for _, number in assessment.accounts}
-    # An event of a global service belongs to a scope although it was recorded elsewhere.
+    # An event of a global service belongs to a scope wherever it was recorded.
     regions = heard_in(str(tree.get("source", "")), assessment.regions)
     return (
         tree.get("account", next(iter(accounts), "")) in accounts

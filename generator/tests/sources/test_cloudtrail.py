@@ -5,6 +5,7 @@ import base64
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,7 +38,7 @@ IAM = "iam.amazonaws.com"
 SIX = "2028-01-02T06:00:00Z"
 
 
-def call(at: str, **fields: Any) -> TrailEvent:
+def call(at: str, **fields: Any) -> TrailEvent:  # noqa: ANN401 - its own fields
     given: dict[str, Any] = {
         "account": SECOND,
         "region": HOME,
@@ -200,7 +201,7 @@ def test_windows_tile_and_the_head_of_the_last_run_is_found_again(
     assert [run.kind for run in runs] == ["regular", "regular", "backfill", "regular"]
     assert all(not run.missing for run in runs)
     spans = [run.window for run in runs]
-    assert all(a.end == b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(spans))
     assert sum(row.count for run in runs for row in run.event_counts) == 1
 
 

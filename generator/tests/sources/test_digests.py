@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def test_every_hour_has_a_digest_that_verifies_and_they_tile() -> None:
     assert {d.fault for d in digests} == {""}
     assert digests[0].previous is None
     spans = [d.covers for d in digests if d.covers]
-    assert all(a.end == b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(spans))
     checked = verified(digests)
     assert checked.faults == ()
     assert checked.broken == ()
@@ -184,7 +185,7 @@ def test_backfill_digest_needs_the_time_of_its_generation_and_chains_apart() -> 
     assert checked.faults == ()
     assert len(checked.digests) == len(files)
     spans = sorted(d.covers for d in checked.digests if d.covers)
-    assert all(a.end == b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(spans))
     bare = replace(late[0], backfilled="")
     assert "time of its generation" in read_digest(bare, KEYS).fault
 
