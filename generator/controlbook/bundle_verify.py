@@ -40,6 +40,7 @@ FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
+BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(?:sig|tsr)\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
     r"object ([0-9a-f]{40,64})\ntype commit\ntag ([^\n]+)\ntagger [^\n]+\n\n"
@@ -636,8 +637,8 @@ def release(b: Bundle) -> None:
         ):
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
-        known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
-        if not known:
+        known = any(form.match(path) for form in (PACK, MANIFEST, BESIDE))
+        if not known and not path.startswith("sources/"):
             b.wrong(f"{path}: is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")
@@ -803,10 +804,16 @@ def mapped(
     """Give the mapping that a sign-off is bound to."""
     entry = trees[f"frameworks/{facts['framework']['id']}.yml"]["tree"]
     item = entry["requirements"][requirement["number"]]
+    # A mapping that is only proposed is no part of what was assessed.
+    reviewed = {
+        row if isinstance(row, str) else row["control"]
+        for row in item.get("controls", [])
+        if isinstance(row, str) or row["state"] == "reviewed"
+    }
     return {
         "requirement": requirement["number"],
         "title": item["title"],
-        "controls": controls if set(controls) == set(item.get("controls", [])) else [],
+        "controls": controls if set(controls) == reviewed else [],
         "inherited": item.get("inherited", ""),
         "not-applicable": item.get("not-applicable", ""),
         "evidence": table,

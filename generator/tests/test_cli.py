@@ -91,6 +91,6 @@ def test_a_clock_that_is_no_time_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_json_is_json(tmp_path: Path) -> None:
+def test_json_is_json() -> None:
     done = controlbook("check", "--json", cwd=ROOT)
     assert json.loads(done.stdout)["schema"] == "controlbook/check/1"
