@@ -22,8 +22,8 @@ from controlbook.digest import sha256
 from controlbook.forge.github import GitHub
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
-from controlbook.sources.cloudtrail import CloudTrailSource
 from controlbook.progress import Progress
+from controlbook.sources.cloudtrail import CloudTrailSource
 from controlbook.sources.config import ConfigSource
 from controlbook.sources.reviews import Reviews
 from controlbook.timeline import iso
