@@ -38,7 +38,9 @@ SCHEMA = "controlbook/import/1"
 
 def bring_in(options: argparse.Namespace) -> Outcome:
     """Read a source, work out the change, and write, propose or show it."""
-    programme = Programme.of_work_tree(options.root)
+    # A pull request starts from what is committed, not from what lies about here.
+    start = Programme.open if options.pr else Programme.of_work_tree
+    programme = start(options.root)
     library = programme.library
     imported = _read(options, programme)
     owners = library.people.keys() | library.teams.keys()

@@ -40,6 +40,11 @@ def verify(options: argparse.Namespace) -> Outcome:
             online=_online(options, progress),
             git=options.git,
         )
+    return outcome_of(verdict)
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """Say what a verification found, as text and as data."""
     return Outcome(
         text=_text(verdict),
         data={

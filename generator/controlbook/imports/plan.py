@@ -35,13 +35,13 @@ from controlbook.yamlwriter import flow_mapping, quoted
 from . import Item, slug
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from controlbook.model import (
         Control,
         EvidenceSource,
+        Framework,
         Library,
-        Requirement,
     )
 
     from . import Imported
@@ -101,15 +101,19 @@ def plan(imported: Imported, library: Library, files: Files, target: Target) -> 
 
 def _controls(
     imported: Imported, library: Library, target: Target, made: Plan
-) -> dict[str, str]:
-    """Give the control for each piece of evidence, planning those that lack."""
-    found: dict[str, str] = {}
+) -> dict[str, tuple[str, ...]]:
+    """Give the controls that name each piece of evidence, the closest one first.
+
+    Where there is none, one is planned.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     taken = {control_id.casefold() for control_id in library.controls}
     for source in imported.evidence:
-        control = _naming(library.controls.values(), source, made)
-        if control is not None:
+        naming = _naming(library.controls.values(), source)
+        if naming:
             made.present += 1
-            found[source.key] = control.id
+            made.notes += _other_parameters(naming[0], source)
+            found[source.key] = tuple(control.id for control in naming)
             continue
         name = _free(_id_of(source), taken)
         taken.add(name.casefold())
@@ -119,34 +123,34 @@ def _controls(
             raise ControlbookError(message, place="--owner", advice=advice)
         made.files[f"controls/{name}.yml"] = _control(name, source, target.owner)
         made.controls += 1
-        found[source.key] = name
+        found[source.key] = (name,)
     return found
 
 
-def _naming(
-    controls: Iterable[Control], source: EvidenceSource, made: Plan
-) -> Control | None:
-    """Find the control closest to some evidence: the one that names least else."""
+def _naming(controls: Iterable[Control], source: EvidenceSource) -> list[Control]:
+    """List the controls that name some evidence, those that name least else first."""
     close = [c for c in controls if any(_same(own, source) for own in c.evidence)]
-    if not close:
-        return None
-    control = min(close, key=lambda c: (len(c.evidence), c.id))
+    return sorted(close, key=lambda c: (len(c.evidence), c.id))
+
+
+def _other_parameters(control: Control, source: EvidenceSource) -> Iterator[str]:
+    """Say where a control demands other parameters than the source has."""
     own = next(each for each in control.evidence if _same(each, source))
-    if isinstance(own, ConfigRule) and isinstance(source, ConfigRule):
-        mine, theirs = dict(own.parameters), dict(source.parameters)
-        for name in sorted(mine.keys() & theirs.keys()):
-            if mine[name] != theirs[name]:
-                made.notes.append(
-                    f"{control.path}: demands {name} = {mine[name]} of {own.name}, the "
-                    f"source has {theirs[name]}: left as it is"
-                )
-        if theirs and not mine:
-            pairs = ", ".join(f"{k}={v}" for k, v in sorted(theirs.items()))
-            made.notes.append(
-                f"{control.path}: demands no parameters of {own.name}, the source has "
-                f"{pairs}: left as it is"
+    if not isinstance(own, ConfigRule) or not isinstance(source, ConfigRule):
+        return
+    mine, theirs = dict(own.parameters), dict(source.parameters)
+    for name in sorted(mine.keys() & theirs.keys()):
+        if mine[name] != theirs[name]:
+            yield (
+                f"{control.path}: demands {name} = {mine[name]} of {own.name}, the "
+                f"source has {theirs[name]}: left as it is"
             )
-    return control
+    if theirs and not mine:
+        pairs = ", ".join(f"{k}={v}" for k, v in sorted(theirs.items()))
+        yield (
+            f"{control.path}: demands no parameters of {own.name}, the source has "
+            f"{pairs}: left as it is"
+        )
 
 
 def _same(one: EvidenceSource, other: EvidenceSource) -> bool:
@@ -246,7 +250,7 @@ def _framework(
     library: Library,
     files: Files,
     target: Target,
-    controls: Mapping[str, str],
+    controls: Mapping[str, tuple[str, ...]],
     made: Plan,
 ) -> None:
     if flaw := id_flaw(target.framework):
@@ -256,7 +260,7 @@ def _framework(
     data = files.get(path)
     if data is None or known is None:
         data = _empty(path, imported, target)
-    wanted = _wanted(imported, target, controls)
+    wanted = _wanted(imported, target, controls, known)
     items = {item.number: item for item in imported.items}
     for number in wanted:
         items.setdefault(number, Item(number=number))
@@ -271,8 +275,7 @@ def _framework(
             requirements.fa.set_block_style()
         _add_items(requirements, items, titled, made)
         for number, claims in wanted.items():
-            own = known.requirements.get(number) if known else None
-            rows = _lacking(requirements[number], own, number, claims, made)
+            rows = _lacking(requirements[number], known, number, claims, made)
             keyed = [(control, _key_of(sources, said)) for control, said in rows]
             _add_mappings(requirements[number], keyed)
             made.mappings += len(keyed)
@@ -295,20 +298,32 @@ def _empty(path: str, imported: Imported, target: Target) -> bytes:
 
 
 def _wanted(
-    imported: Imported, target: Target, controls: Mapping[str, str]
+    imported: Imported,
+    target: Target,
+    controls: Mapping[str, tuple[str, ...]],
+    known: Framework | None,
 ) -> dict[str, dict[str, str]]:
     """Give, for each number, the controls that the source pairs with it, and who says.
 
-    Of several who say so, the first in the alphabet is named.
+    A pair that some control already stands for is there; of several who say the same,
+    the first in the alphabet is named.
     """
     found: dict[str, dict[str, str]] = {}
     for pair in sorted(imported.pairs):
-        said = pair.source or imported.source
-        found.setdefault(pair.number, {}).setdefault(controls[pair.evidence], said)
+        claims = found.setdefault(pair.number, {})
+        naming = controls[pair.evidence]
+        if not mapped_controls(known, pair.number) & {*naming}:
+            claims.setdefault(naming[0], pair.source or imported.source)
     if target.under and not imported.pairs:
-        every = sorted(set(controls.values()))
+        every = sorted({naming[0] for naming in controls.values()})
         found[target.under] = dict.fromkeys(every, imported.source)
     return {number: found[number] for number in sorted(found, key=natural)}
+
+
+def mapped_controls(known: Framework | None, number: str) -> set[str]:
+    """Give the controls that a framework maps to a number, in whatever state."""
+    own = known.requirements.get(number) if known else None
+    return {mapped.control for mapped in own.mappings} if own else set()
 
 
 def _titled(library: Library, framework: str, item: Item) -> str:
@@ -356,18 +371,21 @@ def _add_items(
 
 def _lacking(
     row: Any,  # noqa: ANN401 - ruamel has no types
-    own: Requirement | None,
+    known: Framework | None,
     number: str,
     claims: Mapping[str, str],
     made: Plan,
 ) -> list[tuple[str, str]]:
     """Give the claims that a requirement does not hold, if it takes mappings at all."""
+    there = mapped_controls(known, number)
+    lacking = [(name, said) for name, said in claims.items() if name not in there]
+    if not lacking:
+        return []
     for answer in ("inherited", "not-applicable", "unmapped"):
         if answer in row:
             made.notes.append(f"{number}: says {answer}, so nothing was mapped to it")
             return []
-    there = {mapped.control for mapped in own.mappings} if own else set()
-    return [(control, said) for control, said in claims.items() if control not in there]
+    return lacking
 
 
 def _add_mappings(row: Any, keyed: Iterable[tuple[str, str]]) -> None:  # noqa: ANN401 - ruamel has no types

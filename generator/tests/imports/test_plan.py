@@ -117,6 +117,23 @@ def test_the_second_import_of_the_same_source_changes_nothing() -> None:
     assert (again.controls, again.mappings, again.requirements) == (0, 0, 0)
 
 
+def test_a_pair_that_another_control_stands_for_is_not_proposed_again() -> None:
+    other = b"""\
+id: "buckets"
+title: "Buckets"
+statement: "Buckets are encrypted."
+owner: "net"
+evidence:
+  - config: "s3-bucket-server-side-encryption-enabled"
+"""
+    files = {**FILES, "controls/buckets.yml": other}
+    nine, ten = (Pair(number=n, evidence=BUCKETS.key) for n in ("3.9", "3.10"))
+    made = planned(imported(BUCKETS, pairs=(nine, ten)), files)
+    framework = read({**files, **made.files}).frameworks["std-1"]
+    assert framework.requirements["3.9"].proposed == ()
+    assert framework.requirements["3.10"].proposed == ("buckets",)
+
+
 def test_an_answer_that_people_gave_takes_no_mapping() -> None:
     made = planned(imported(KEYS, pairs=(Pair(number="3.4", evidence=KEYS.key),)))
     assert STD not in made.files
