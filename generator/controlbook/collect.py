@@ -275,6 +275,10 @@ def _run(
         notes=reading.notes,
         corrects=reading.corrects,
         organizations_sha256=reading.organizations_sha256,
+        asked=reading.asked,
+        event_counts=reading.event_counts,
+        events=reading.events,
+        chains=reading.chains,
     )
 
 
@@ -372,6 +376,7 @@ def _message(run: Run) -> str:
     for count, noun in (
         (len(run.transitions), "change"),
         (len(run.pulls), "pull request"),
+        (sum(row.count for row in run.event_counts), "event"),
         (len(run.missing), "missing"),
     ):
         if count:
