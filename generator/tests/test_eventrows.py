@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 import small
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from controlbook.digest import canonical, merkle_root, parse_canonical, sha256
 from controlbook.eventrows import counted, event_line, event_problems, read_event
 from controlbook.extracts import carried_packs, extract, read_extract
-from controlbook.faults import Fault
 from controlbook.manifest import (
     MalformedManifestError,
     document,
@@ -22,6 +22,9 @@ from controlbook.manifest import (
 from controlbook.model import Event
 from controlbook.recount import recount
 from controlbook.timeline import Instant
+
+if TYPE_CHECKING:
+    from controlbook.faults import Fault
 
 ONE = event("2028-02-13T09:41:07Z")
 TWO = event("2028-02-13T11:00:00Z", small.STAGING)
@@ -111,7 +114,7 @@ def test_count_below_what_is_listed_is_a_problem() -> None:
     assert any("counts 0, but lists 1" in text for text in event_problems(short))
 
 
-# --- what a bundle carries --------------------------------------------------------------
+# --- what a bundle carries --------------------------------------------------------
 
 
 def carried(*events: Event) -> tuple[dict[str, bytes], object]:

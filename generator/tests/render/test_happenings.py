@@ -37,7 +37,7 @@ def result(report: Report) -> EventResult:
 
 
 def sentence(report: Report) -> str:
-    return happenings.event_sentence(result(report), report.assessment)
+    return happenings.event_sentence(result(report))
 
 
 def gapped() -> Report:
@@ -105,9 +105,7 @@ def test_pages_show_the_query_the_digests_and_ten_of_the_events() -> None:
 def test_unexpected_event_is_on_the_page_as_a_deviation() -> None:
     report = happened.report("none", *runs(ONE))
     page = next(
-        text
-        for path, text in pages(Book(reports=(report,))).items()
-        if "/3.5" in path
+        text for path, text in pages(Book(reports=(report,))).items() if "/3.5" in path
     )
     assert ONE.id in page
     assert "an event: it was over at once" in page
