@@ -196,7 +196,11 @@ class Collector:
                 (assessment.id, scope_digest(assessment))
                 for assessment in scope.assessments
             ),
-            notes=(*_skew_notes(reading.aws_date, started), *run.notes),
+            notes=(
+                *_skew_notes(reading.aws_date, started),
+                *_program_notes(self.about, previous),
+                *run.notes,
+            ),
         )
         run = replace(run, run_id=_run_id(run))
         data = manifest_bytes(run, previous)
@@ -340,6 +344,21 @@ def _skew_notes(aws_date: Instant, started: Instant) -> tuple[str, ...]:
     if skew > SKEW_NOTED:
         return (f"the collector's clock differs from AWS's by {skew // SECOND} s",)
     return ()
+
+
+def _program_notes(
+    about: tuple[tuple[str, str], ...], previous: Run | None
+) -> tuple[str, ...]:
+    """Say where another program collected the run before: other code or packages."""
+    if previous is None:
+        return ()
+    now, before = dict(about), dict(previous.collector)
+    return tuple(
+        f"the collector's {what} changed since {previous.seq:06d}: from"
+        f" {before[name][:16]} to {now[name][:16]}"
+        for name, what in (("version", "version"), ("lock_sha256", "packages"))
+        if name in now and name in before and now[name] != before[name]
+    )
 
 
 def _name(path: str) -> str:

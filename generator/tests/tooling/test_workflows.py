@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".github/workflows"
 BIN = Path(sys.executable).parent
-NAMES = ("check", "collect", "publish", "report")
+NAMES = ("check", "collect", "publish", "report", "retain")
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
 Tree = dict[str, Any]
@@ -41,7 +41,7 @@ def jobs_with(permission: str) -> set[str]:
     return {name for name, job in JOBS.items() if permission in job["permissions"]}
 
 
-def test_there_are_four() -> None:
+def test_there_are_five() -> None:
     assert tuple(WORKFLOWS) == NAMES
 
 
@@ -107,6 +107,7 @@ def test_identity_tokens_only_in_named_environments() -> None:
         "collect/collect": "collect",
         "publish/build": "vault-read",
         "report/build": "vault-read",
+        "retain/retain": "vault-retain",
     }
 
 
@@ -157,3 +158,18 @@ def test_zizmor_finds_nothing() -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.threat("T37")
+def test_t37_what_the_collector_installs_has_hashes() -> None:
+    root = Path(__file__).parents[3]
+    makefile = (root / "Makefile").read_text("utf-8")
+    installs = [line for line in makefile.splitlines() if "$(INSTALL)" in line]
+    assert len(installs) >= 4
+    for line in installs:
+        # Our own code is in the checkout; everything else has to match a hash.
+        own = "--no-deps" in line and "--editable ." in line
+        assert own or "--require-hashes" in line, line
+    collect = (root / ".github" / "workflows" / "collect.yml").read_text("utf-8")
+    assert "make product" in collect
+    assert "pip install" not in collect
