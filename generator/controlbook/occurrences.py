@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the `cloudtrail` runs say of one event query: how often, by whom, or never.
 
-Rules enforced here (ADR 0015):
+Rules enforced here (ADR 0016):
 - a place is observed only in windows whose run asked this query, collected the place
   and misses nothing there; all else is an evidence gap with its reason;
 - where none is expected, each event is a deviation, one second long: the second that

@@ -11,6 +11,7 @@ Rules enforced here (design section 7, trust.md section 3):
  7. packs: what is carried of a pack has the root in its manifest, and states fold;
  8. vault: a copy given with `--raw` holds every object, byte for byte; with `--online`
     the vault itself is asked, and its replica; locks last as long as is asked for;
+    CloudTrail's digests in the copy verify again, and cover what the runs say;
  9. release: files, manifest, tag and pin name the same roots;
 10. history: the carried repository holds this tag, these sources and this ledger, and
     nobody's unreviewed commits;
@@ -69,6 +70,7 @@ from .seals import (
     release_faults,
     sum_faults,
 )
+from .trailarchive import archive_faults
 from .vault import prefix_of
 from .vault.directory import DirectoryVault
 
@@ -486,6 +488,9 @@ class _Pass:
         count = len(objects) + len(manifests)
         copy = DirectoryVault(raw, prefix_of(library.settings.vault))
         self.step("vault", count, vault_faults(copy, objects, manifests))
+        digests = sum(row.digests for run in ledger.cloudtrail for row in run.chains)
+        if digests:
+            self.step("digests", digests, archive_faults(copy, ledger))
 
     def _locks(self, ledger: Ledger, library: Library, assessment: Assessment) -> None:
         """Hold the locks against what is wanted: as recorded, or as the vault says."""

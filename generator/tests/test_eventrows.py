@@ -114,7 +114,7 @@ def test_count_below_what_is_listed_is_a_problem() -> None:
     assert any("counts 0, but lists 1" in text for text in event_problems(short))
 
 
-# --- what a bundle carries --------------------------------------------------------------
+# --- what a bundle carries --------------------------------------------------------
 
 
 def carried(*events: Event) -> tuple[dict[str, bytes], object]:

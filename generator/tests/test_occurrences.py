@@ -167,7 +167,7 @@ def test_iam_is_looked_for_at_home_and_others_where_the_scope_is() -> None:
     assert home_region(("us-gov-east-1",)) == "us-gov-west-1"
 
 
-# --- what a sign-off is bound to --------------------------------------------------------
+# --- what a sign-off is bound to --------------------------------------------------
 
 
 def evidence_of(*found: Run, control: str = CONTROL) -> str:

@@ -271,7 +271,7 @@ def _acts(stage: _Stage) -> Iterator[Act]:
 
 def _collect(stage: _Stage, at: Instant, stream: str) -> None:
     collect(stage.options(at, stream=stream))
-    if at == FIRST_RUN:
+    if at == FIRST_RUN and stream == "config":
         _say("collecting ninety-two days of verdicts …")
     # Pull requests start from what the remote holds.
     stage.repository.push("origin", "HEAD:refs/heads/main")

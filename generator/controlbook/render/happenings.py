@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import words
 
 if TYPE_CHECKING:
-    from controlbook.model import Assessment, EventPlace, EventResult
+    from controlbook.model import EventPlace, EventResult
 
 SHOWN = 10
 """Events that a page shows of one query; the data file lists all that are listed."""
@@ -27,7 +27,7 @@ EXPECTED = {
 }
 
 
-def event_sentence(row: EventResult, assessment: Assessment) -> str:
+def event_sentence(row: EventResult) -> str:
     """Say how often the event happened, or on what grounds it did not."""
     name = f"{row.evidence.event} event"
     if row.span is None:

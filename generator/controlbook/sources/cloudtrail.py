@@ -20,8 +20,9 @@ from controlbook.timeline import DAY, HOUR, Instant, Interval
 
 from . import Reading
 from .aws import Connections, Conversation, endpoint_of, shared
+from .digests import DELAY
 from .lookup import FromLookup
-from .trailreader import DELAY, FromTrail
+from .trailreader import FromTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,12 +26,14 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from controlbook.digest import sha256
-from controlbook.timeline import Instant, Interval, instant
+from controlbook.timeline import HOUR, Instant, Interval, instant
 from controlbook.vault.packs import PackError, inflate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DELAY = HOUR
+"""How long after an event its delivery is waited for; later ones are corrections."""
 MAX_DIGEST = 64 * 1024 * 1024
 """No digest file inflates to more than this."""
 

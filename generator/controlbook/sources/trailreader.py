@@ -30,7 +30,7 @@ from controlbook.timeline import (
 from controlbook.vault.packs import Pack, pack
 
 from . import Place, SourceError
-from .digests import Digest, DigestName, Verified, verified
+from .digests import DELAY, Digest, DigestName, Verified, verified
 from .eventreader import Reader
 from .events import LogError
 from .trailbucket import TrailBucket, digest_line
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from . import Scope
     from .events import Query
 
-DELAY = HOUR
-"""How long after an event its delivery is waited for; later ones are corrections."""
 PATIENCE = DAY
 """How long an open window waits for digests that do not come."""
 PACKED = 32 * 1024 * 1024

@@ -37,7 +37,7 @@ def result(report: Report) -> EventResult:
 
 
 def sentence(report: Report) -> str:
-    return happenings.event_sentence(result(report), report.assessment)
+    return happenings.event_sentence(result(report))
 
 
 def gapped() -> Report:
@@ -98,6 +98,10 @@ def test_pages_show_the_query_the_digests_and_ten_of_the_events() -> None:
     assert "130 signed digests, 15 log files" in page
     control = next(text for path, text in shown.items() if CONTROL in path)
     assert "14 CreateUser events in 2 accounts" in control
+    assert "Runs behind these events: showing 3 of 5" in page
+    index = shown["PCI-2028-FEB/evidence/index.md"]
+    assert 'id="run-cloudtrail-2"' in index
+    assert "Every run of the period that looked for events: 5" in index
     other = next(text for path, text in shown.items() if "/3.4" in path)
     assert "## Events" not in other
 

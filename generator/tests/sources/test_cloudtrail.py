@@ -3,24 +3,18 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from collecting import Desk, desk
+from watching import FIRST, HOME, IAM, SECOND, SIX, call, hurt, watch
 
-from controlbook.collect import Collected, Collector
-from controlbook.ledger import read_ledger
-from controlbook.model import Control, EventQuery, Run
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trails import public_key
-from controlbook.sandbox.trouble import DigestTrouble, Trouble
-from controlbook.sandbox.world import TrailEvent
+from controlbook.sandbox.trouble import Trouble
 from controlbook.sources import SourceError
 from controlbook.sources.aws import Conversation
-from controlbook.sources.cloudtrail import CloudTrailSource
 from controlbook.sources.digests import PublicKey, StoredDigest, name_of, read_digest
 from controlbook.sources.trailbucket import TrailBucket
 from controlbook.sources.trailchoice import logs_all
@@ -28,88 +22,9 @@ from controlbook.timeline import HOUR, MINUTE, Instant, instant, iso
 from controlbook.vault.packs import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from controlbook.sandbox.world import World
-
-FIRST, SECOND, HOME = "000000000001", "000000000002", "us-east-1"
-IAM = "iam.amazonaws.com"
-SIX = "2028-01-02T06:00:00Z"
-
-
-def call(at: str, **fields: Any) -> TrailEvent:  # noqa: ANN401 - its own fields
-    given: dict[str, Any] = {
-        "account": SECOND,
-        "region": HOME,
-        "source": IAM,
-        "name": "CreateUser",
-        "actor": "somebody",
-    }
-    return TrailEvent(at=instant(at), **{**given, **fields})
-
-
-@dataclass
-class Watch:
-    """A desk that collects events."""
-
-    desk: Desk
-    demands: tuple[EventQuery, ...]
-
-    def collect(self, at: str) -> Collected:
-        now = instant(at)
-        self.desk.now = now
-        self.desk.sandbox.set_clock(now)
-        control = Control(
-            id="c",
-            title="",
-            statement="",
-            owner="",
-            evidence=self.demands,
-            path="controls/c.yml",
-            sha256="",
-        )
-        library = replace(self.desk.library, controls={"c": control})
-        collector = Collector(
-            library=library,
-            vault=self.desk.vault,
-            clock=lambda: now,
-            commit=self.desk.commit,
-            about=(),
-        )
-        source = CloudTrailSource(library, self.desk.aws, pause=lambda _: None)
-        return collector.collect(source, self.desk.git)
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        return read_ledger(self.desk.git).cloudtrail
-
-
-@contextmanager
-def watch(
-    folder: Path,
-    *troubles: DigestTrouble,
-    world: World | None = None,
-    expect: str = "any",
-    trouble: Trouble | None = None,
-    **settings: str,
-) -> Iterator[Watch]:
-    world = world or tiny()
-    settings.setdefault("trail_bucket", world.trail_bucket)
-    given = trouble or Trouble(digests=troubles)
-    query = EventQuery(source=IAM, event="CreateUser", expect=expect)
-    with desk(world, folder, given, **settings) as at:
-        yield Watch(at, (query,))
-
-
-def hurt(kind: str, start: str, end: str, account: str = SECOND) -> DigestTrouble:
-    return DigestTrouble(
-        account=account,
-        region=HOME,
-        kind=kind,
-        start=instant(start),
-        end=instant(end),
-    )
+    from controlbook.model import Run
 
 
 def gaps(run: Run) -> list[tuple[str, str, str, str]]:

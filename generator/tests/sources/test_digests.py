@@ -166,7 +166,7 @@ def test_trouble_with_one_digest_is_its_fault_alone(kind: str, fault: str) -> No
 
 
 def test_copy_at_another_key_does_not_verify() -> None:
-    """A digest that was moved says of itself where it belongs; so does its signature."""
+    """A moved digest says of itself where it belongs; so does its signature."""
     one, two = stored()[-2:]
     moved = replace(one, name=two.name)
     assert "the digest is that of" in read_digest(moved, KEYS).fault

@@ -26,7 +26,7 @@ PLACE = ("000000000002", "us-east-1")
 CREATE = ("iam.amazonaws.com", "CreateUser")
 
 
-def record(**changed: Any) -> dict[str, Any]:
+def record(**changed: object) -> dict[str, Any]:
     return record_of(tiny().events[0]) | changed
 
 
