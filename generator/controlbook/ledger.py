@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .model import RuleInstance, Run, Transition
-    from .timeline import Interval
+    from .timeline import Instant, Interval
 
 __all__ = [
     "Chain",
@@ -154,6 +154,7 @@ class Chain:
         self._prev = ZERO
         self._ids: dict[str, int] = {}
         self._windows: dict[Interval, int] = {}
+        self._end: Instant | None = None
         self._states: dict[tuple[str, str], State] = {}
 
     def add(self, seq: int, data: bytes) -> None:
@@ -181,7 +182,8 @@ class Chain:
                 f"prev names {run.prev[:16]}…, but the manifest before seq {seq}"
                 f" is {self._prev[:16]}…"
             )
-        yield from _window_problems(run, self._windows)
+        yield from _window_problems(run, self._windows, self._end)
+        self._end = max(run.window.end, self._end or run.window.end)
         yield from _clock_problems(run, previous)
         yield from _coverage_problems(run)
         yield from _sum_problems(run, previous)
@@ -239,10 +241,11 @@ class Chain:
         self._states[change.instance, change.resource] = change.after
 
 
-def _window_problems(run: Run, windows: dict[Interval, int]) -> Iterator[str]:
+def _window_problems(
+    run: Run, windows: dict[Interval, int], end: Instant | None
+) -> Iterator[str]:
     window = run.window
     name = f"window {iso(window.start)} to {iso(window.end)}"
-    end = max((known.end for known in windows), default=None)
     if run.kind == "correction":
         if not 0 < run.corrects < run.seq:
             yield f"a correction names an earlier seq, not {run.corrects}"
