@@ -30,7 +30,11 @@ MAX_RATIO = 1_000
 """A deflated file may not inflate to more than this many times its size."""
 LONGEST = 260
 
-_PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]+(?:/[A-Za-z0-9._()@+ -]+)*\Z", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z", re.ASCII)
+_TAKEN = re.compile(
+    r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?\Z|\.git\Z", re.ASCII
+)
+"""Names that mean a device or a repository to somebody's computer, in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +162,17 @@ def _entry_faults(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
 def _name_faults(files: Mapping[str, bytes]) -> Iterator[str]:
     folded: dict[str, str] = {}
     for path in sorted(files):
-        if not _PLAIN.match(path) or {".", ".."} & set(path.split("/")):
+        if not all(map(_plain, path.split("/"))):
             yield f"{_shown(path)}: is no plain, relative path"
         if len(path) > LONGEST:
             yield f"{_shown(path[:60])}…: has more than {LONGEST} characters"
         twin = folded.setdefault(path.casefold(), path)
         if twin != path:
             yield f"{_shown(path)}: differs from {twin} only in case"
+
+
+def _plain(part: str) -> bool:
+    return bool(_PLAIN.match(part)) and not _TAKEN.match(part.lower())
 
 
 def _shown(name: str) -> str:

@@ -46,6 +46,7 @@ __all__ = [
     "Chain",
     "LedgerError",
     "chain_problems",
+    "examined",
     "fold_states",
     "manifest_bytes",
     "manifest_path",
@@ -104,9 +105,16 @@ def read_ledger(files: Mapping[str, bytes]) -> Ledger:
     return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
 
 
+def examined(files: Mapping[str, bytes]) -> tuple[Ledger, tuple[str, ...]]:
+    """Read what can be read of every run manifest, with everything that is wrong."""
+    chains, problems = _walk(files)
+    runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
+    return Ledger(runs=runs), tuple(f"{place}: {text}" for place, text in problems)
+
+
 def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
     """List everything that is wrong with the chains, as `place: what differs`."""
-    return tuple(f"{place}: {message}" for place, message in _walk(files)[1])
+    return examined(files)[1]
 
 
 def read_chains(files: Mapping[str, bytes]) -> Mapping[str, Chain]:

@@ -2,7 +2,7 @@
 """What binds a bundle's files together: sums, release manifest, tag, pins.
 
 Rules enforced here:
-- SHA256SUMS lists every file but itself, once, and every file has its digest;
+- SHA256SUMS lists every file but itself, once, in order, with its digest;
 - every file is published and in the release manifest, or of a kind that other steps
   derive or recompute; nothing else may lie beside them;
 - manifest and tag name the same roots, and these are the files'.
@@ -63,6 +63,9 @@ def sum_faults(files: Files) -> Faults:
             yield wrong(
                 f"SHA256SUMS:{number}: is no line of digest and path of its own"
             )
+    due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
+    if data != due.encode():
+        yield wrong("SHA256SUMS: its lines are not in order, or not as they are written")
     for path in sorted(listed.keys() - files.keys()):
         if path != "manifest.json" and not RUN.match(path):
             yield wrong(f"{path}: is listed, but absent")

@@ -34,12 +34,13 @@ from .derivation import derive, figure_faults, status_faults
 from .digest import canonical, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
-from .ledger import chain_problems, read_ledger
+from .ledger import examined
 from .library import read, sources_document
 from .provenance import (
     arrivals,
     provenance_faults,
     read_provenance,
+    repository_faults,
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
@@ -246,7 +247,7 @@ class _Pass:
             text = "the ledger is absent: there is no run manifest"
             self.step("ledger", 0, [lacking(text)])
             return None, False
-        problems = chain_problems(manifests)
+        ledger, problems = examined(manifests)
         if problems:
             self.step(
                 "ledger",
@@ -254,7 +255,6 @@ class _Pass:
                 [wrong(text.replace("evidence/", "ledger/", 1)) for text in problems],
             )
             return None, True
-        ledger = read_ledger(manifests)
         files = self.bundle.files
         faults = tuple(head_faults(ledger, files, tag)) if tag else ()
         whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
@@ -364,6 +364,7 @@ class _Pass:
             self.step("history", 1, [wrong(f"repo.bundle: {error.message}")])
             return None
         faults = [
+            *repository_faults(data, tag),
             *provenance_faults(
                 found,
                 tag=self.bundle.files["release.tag"],

@@ -149,6 +149,7 @@ class Example:
     skip: tuple[int, ...] = ()
     """Days (seq) on which nobody collects."""
     annotated: bool = True
+    ledger: str = LEDGER
     now: Instant = START
     states: tuple[Standing, ...] = ()
     runs: list[Run] = field(default_factory=list)
@@ -178,7 +179,7 @@ class Example:
             "frameworks/pci-dss-3.2.1.yml": FRAMEWORK,
             f"signoffs/{NAME}/assessment.yml": ASSESSMENT,
             ".github/CODEOWNERS": OWNERS,
-            "pyproject.toml": SETTINGS,
+            "pyproject.toml": SETTINGS.replace(LEDGER, self.ledger),
             "evidence/manual/security-policy.yml": manual(document),
         }
         self.repository.write_and_commit(
@@ -311,7 +312,7 @@ class Example:
             kind="regular",
             prev=previous.sha256 if previous else ZERO,
             sha256="",
-            ledger=LEDGER,
+            ledger=self.ledger,
             window=window,
             run_id=f"{stream}-{len(chain) + 1}",
             started=self.now,
@@ -472,10 +473,14 @@ class Example:
 
 
 def example(
-    root: Path, *, skip: tuple[int, ...] = (), annotated: bool = True
+    root: Path,
+    *,
+    skip: tuple[int, ...] = (),
+    annotated: bool = True,
+    ledger: str = LEDGER,
 ) -> Example:
     """Make the programme up to its last sign-off."""
-    made = Example(root, skip=skip)
+    made = Example(root, skip=skip, ledger=ledger)
     made.collect()
     if annotated:
         made.annotate()
