@@ -37,6 +37,7 @@ Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by t
 
 FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
+LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
@@ -197,8 +198,8 @@ def paths(b: Bundle) -> None:
                 b.wrong(f"{path!a} is a link or no file")
             if not PLAIN.match(name) or TAKEN.match(name.lower()):
                 b.wrong(f"{path!a}: is no plain, relative path")
-            if len(path) > 260:
-                b.wrong(f"{path[:60]!a}: has more than 260 characters")
+            if len(path) > LONGEST:
+                b.wrong(f"{path[:60]!a}: has more than {LONGEST} characters")
             if folded.setdefault(path.lower(), path) != path:
                 b.wrong(f"{path}: differs from {folded[path.lower()]} only in case")
     if not b.files:
@@ -220,7 +221,7 @@ def files(b: Bundle) -> None:
         listed[path] = digest
     due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
     if b.files["SHA256SUMS"] != due.encode():
-        b.wrong("SHA256SUMS: its lines are not in order, or not as they are written")
+        b.wrong("SHA256SUMS: its lines are not in order, or not as they are due")
     for path in sorted(set(listed) - set(b.files)):
         if path != "manifest.json" and not MANIFEST.match(path):
             b.wrong(f"{path}: is listed, but absent")
@@ -625,7 +626,7 @@ def release(b: Bundle) -> None:
 
 
 def tagged(b: Bundle) -> bool:
-    """Tell whether repo.bundle names this very tag and commit, and its pack is whole."""
+    """Tell whether repo.bundle names this tag and commit alone, and is whole."""
     raw, tag = b.files["release.tag"], b.tag or {}
     kind = hashlib.sha1 if len(tag["commit"]) == len("0" * 40) else hashlib.sha256
     name = kind(b"tag %d\x00" % len(raw) + raw).hexdigest()

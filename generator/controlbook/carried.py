@@ -71,13 +71,15 @@ def _from_folder(path: Path) -> Carried:
     files: dict[str, bytes] = {}
     total = 0
     for folder, folders, names in os.walk(root):
+        below = folder[len(str(root)) :].replace(os.sep, "/").lstrip("/")
+        above = f"{below}/" if below else ""
         for name in sorted(folders):
-            place = os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - os.walk's own
+            place = above + name
             if os.path.islink(os.path.join(folder, name)):  # noqa: PTH114, PTH118
                 faults.append(f"{_shown(place)}: is a link")
         for name in sorted(names):
             whole = os.path.join(folder, name)  # noqa: PTH118
-            place = os.path.relpath(whole, root).replace(os.sep, "/")
+            place = above + name
             status = os.lstat(whole)
             total += status.st_size
             if not stat.S_ISREG(status.st_mode):

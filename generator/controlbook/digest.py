@@ -23,6 +23,8 @@ Json: TypeAlias = "str | int | list[Json] | dict[str, Json]"
 """What canonical JSON may hold."""
 
 LIMIT = 2**53 - 1
+_SHOWN = 60
+"""So much of a text stands in a message."""
 ZERO = "0" * 64
 """The `prev` of a chain's first link."""
 
@@ -114,22 +116,14 @@ _DUMPS = json.JSONEncoder(
 
 
 def _check(value: object) -> None:
-    # Most of what is written is text in tables, so these come first, without a call.
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value:
             if not isinstance(key, str) or not key.isascii():
                 message = f"the key {key!r} is not ASCII text"
                 raise NotCanonicalError(message)
-            if not isinstance(item, str):
-                _check(item)
-            elif not item.isascii():
-                _check_text(item)
+        _check_all(value.values())
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            if not isinstance(item, str):
-                _check(item)
-            elif not item.isascii():
-                _check_text(item)
+        _check_all(value)
     elif isinstance(value, str):
         _check_text(value)
     elif isinstance(value, bool) or not isinstance(value, int):
@@ -140,14 +134,23 @@ def _check(value: object) -> None:
         raise NotCanonicalError(message)
 
 
+def _check_all(values: Iterable[object]) -> None:
+    for value in values:
+        # Most of what is written is plain text: not worth a call each.
+        if not isinstance(value, str):
+            _check(value)
+        elif not value.isascii():
+            _check_text(value)
+
+
 def _check_text(text: str) -> None:
     if not unicodedata.is_normalized("NFC", text):
-        message = f"{text!r} is not in Unicode normal form C"
+        message = f"{text[:_SHOWN]!r} is not in Unicode normal form C"
         raise NotCanonicalError(message)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        message = f"{text!r} holds a lone surrogate"
+        message = f"{text[:_SHOWN]!r} holds a lone surrogate"
         raise NotCanonicalError(message) from error
 
 

@@ -55,7 +55,7 @@ def sum_faults(files: Files) -> Faults:
         yield wrong("SHA256SUMS is absent")
         return
     listed: dict[str, str] = {}
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(data.decode(errors="replace").split("\n")[:-1], 1):
         found = _SUM.match(line)
         if found and found[2] not in listed:
             listed[found[2]] = found[1]
@@ -65,7 +65,11 @@ def sum_faults(files: Files) -> Faults:
             )
     due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
     if data != due.encode():
-        yield wrong("SHA256SUMS: its lines are not in order, or not as they are written")
+        yield wrong("SHA256SUMS: its lines are not in order, or not as they are due")
+    yield from _listed_faults(files, listed)
+
+
+def _listed_faults(files: Files, listed: Mapping[str, str]) -> Faults:
     for path in sorted(listed.keys() - files.keys()):
         if path != "manifest.json" and not RUN.match(path):
             yield wrong(f"{path}: is listed, but absent")

@@ -31,7 +31,7 @@ from .approve import Record
 from .assess import assess
 from .carried import carry
 from .derivation import derive, figure_faults, status_faults
-from .digest import canonical, sha256
+from .digest import NotCanonicalError, canonical, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import examined
@@ -270,8 +270,12 @@ class _Pass:
         self, manifest: ReleaseManifest, tag: Tag | None
     ) -> tuple[Library | None, Assessment | None]:
         sources = self.below("sources/")
-        due = canonical(sources_document(sources))
         faults: list[Fault] = []
+        due = b""
+        try:
+            due = canonical(sources_document(sources))
+        except NotCanonicalError as error:
+            faults.append(wrong(f"sources/: has no canonical form: {error}"))
         library: Library | None = None
         assessment: Assessment | None = None
         if self.bundle.files.get("sources.json") != due:

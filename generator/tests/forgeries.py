@@ -128,14 +128,17 @@ def named(files: Files, path: str) -> str:
         ],
         "@reviews": [name for name in packs if b'"merge"' in files[name]],
         "@annotation": [
-            name for name in sorted(files) if name.startswith("sources/annotations/dev")
-            or "/dev-" in name
+            name
+            for name in sorted(files)
+            if name.startswith("sources/annotations/dev") or "/dev-" in name
         ],
     }
     return found[path][0]
 
 
-def _changed(files: Files, other: Files, step: Mapping[str, Any]) -> Files:
+def _changed(  # noqa: C901, PLR0912 - one case an operation
+    files: Files, other: Files, step: Mapping[str, Any]
+) -> Files:
     operation = next(iter(step))
     path = step[operation]
     path = named(files, path) if isinstance(path, str) else path
@@ -166,6 +169,9 @@ def _changed(files: Files, other: Files, step: Mapping[str, Any]) -> Files:
             return replaced(files, path, step["old"], step["new"])
         case "set" | "drop":
             return edited(files, path, lambda tree: _edit(tree, step))
+        case "reverse":
+            lines = files[path].splitlines(keepends=True)
+            return {**files, path: b"".join(reversed(lines))}
         case "hide":
             first, _, rest = files[path].partition(b"\n")
             hidden = b"#" + leaf_hash(first).hex().encode() + b"\n" + rest

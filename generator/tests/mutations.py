@@ -24,7 +24,7 @@ ODD: tuple[Any, ...] = (
     "2028-02-14T03:12:00Z", "0" * 64, 0, 1, -1, 2**53 - 1, [], {}, [[]], [""],
     {"": ""}, "=1+1", "\u00e9",
 )  # fmt: skip
-NOISE = (b"\x00", b"\n", b"\r\n", b"\xff", b"null", b"{", b"]", b",", b"  ", b"\x1f\x8b")
+NOISE = (b"\x00", b"\n", b"\r\n", b"\xff", b"null", b"{", b"]", b",", b"  ", b"\x1f")
 
 
 def mutation(number: int, good: Files, other: Files) -> tuple[Files, str]:
@@ -51,7 +51,7 @@ def _sealed(files: Files, seal: str) -> Files:
 def _forged(files: Files, other: Files, chance: Random) -> tuple[Files, str]:
     path = chance.choice(sorted(files))
     way: Callable[[Files, Files, str, Random], tuple[Files, str]]
-    if path.endswith(".json") and chance.random() < 0.6:  # noqa: PLR2004 - more often
+    if path.endswith(".json") and chance.random() < 0.6:
         way = _value
     else:
         way = chance.choice((_bytes, _bytes, _lines, _lines, _files))
@@ -101,9 +101,7 @@ def _lines(files: Files, _: Files, path: str, chance: Random) -> tuple[Files, st
 # --- files ---------------------------------------------------------------------------
 
 
-def _files(
-    files: Files, other: Files, path: str, chance: Random
-) -> tuple[Files, str]:
+def _files(files: Files, other: Files, path: str, chance: Random) -> tuple[Files, str]:
     twin = chance.choice(sorted(files))
     kind = chance.choice(("remove", "swap", "overwrite", "rename", "splice", "rechain"))
     if kind == "remove":
@@ -127,7 +125,9 @@ def _files(
 # --- values --------------------------------------------------------------------------
 
 
-def _value(files: Files, _: Files, path: str, chance: Random) -> tuple[Files, str]:
+def _value(  # noqa: C901 - one branch a kind
+    files: Files, _: Files, path: str, chance: Random
+) -> tuple[Files, str]:
     """Change one value of a JSON document, and write it canonically again."""
     try:
         tree = json.loads(files[path])

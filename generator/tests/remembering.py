@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real Git, asked every question once: so that ten thousand forgeries take a minute.
 
-What Git said of one git bundle is kept by the bundle's bytes and the question. A forgery
-elsewhere leaves these answers as they are; another git bundle is another repository,
-fetched and asked anew.
+What Git said of one git bundle is kept by the bundle's bytes and the question. A
+forgery elsewhere leaves these answers as they are; another git bundle is another
+repository, fetched and asked anew.
 """
 
 from __future__ import annotations
@@ -58,6 +58,6 @@ class Remembering(Repository):
 
 
 def remember(shelf: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let every verification remember what Git said; keep what is fetched on a shelf."""
+    """Let every verification remember what Git said, and fetch to a shelf."""
     Remembering.shelf, Remembering.known = shelf, {}
     patch.setattr(provenance, "Repository", Remembering)
