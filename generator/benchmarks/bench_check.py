@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Print how long it takes to check 300 controls: load, CODEOWNERS, all of it.
+"""Print how long it takes to check the whole library: load, CODEOWNERS, all of it.
 
-Run with `python generator/benchmarks/bench_check.py`; the goal is under 1,000 ms.
+Run with `python generator/benchmarks/bench_check.py`; the goal is under 2,000 ms, and
+it exits 1 above that.
 """
 
 from __future__ import annotations
@@ -17,25 +18,18 @@ from controlbook.check import check
 from controlbook.library import GOVERNED, load
 
 ROOT = Path(__file__).parents[2]
-CONTROLS = 300
+LIMIT_MS = 2_000
 ROUNDS = 9
 
 
 def programme() -> dict[str, bytes]:
-    """Multiply the example's controls until there are 300."""
-    files = {
+    """Read the example programme: every framework and every control."""
+    return {
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for prefix in GOVERNED
         for path in [ROOT / prefix, *(ROOT / prefix).rglob("*")]
         if path.is_file()
     }
-    models = sorted(path for path in files if path.startswith("controls/"))
-    for number in range(CONTROLS - len(models)):
-        model = models[number % len(models)]
-        stem = model.removeprefix("controls/").removesuffix(".yml")
-        text = files[model].replace(f'id: "{stem}"'.encode(), b'id: "c%d"' % number)
-        files[f"controls/c{number}.yml"] = text
-    return files
 
 
 def main() -> None:
@@ -49,16 +43,23 @@ def main() -> None:
         library, problems = load(files)
         problems += check(library, files, {})
         times.append(time.perf_counter() - start)
-        if problems or len(library.controls) != CONTROLS:
-            sys.exit("\n".join(map(str, problems)) or "not 300 controls")
+        if problems:
+            sys.exit("\n".join(map(str, problems)))
     starts = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         code = "import controlbook.check"
         subprocess.run([sys.executable, "-c", code], check=True)
         starts.append(time.perf_counter() - start)
-    print(f"check of {CONTROLS} controls: {statistics.median(times) * 1000:.0f} ms")
+    items = [r for f in library.frameworks.values() for r in f.requirements.values()]
+    median = statistics.median(times) * 1000
+    print(
+        f"check of {len(library.frameworks)} frameworks with {len(items):,} "
+        f"requirements, {sum(len(item.mappings) for item in items):,} mappings and "
+        f"{len(library.controls)} controls: {median:.0f} ms (limit {LIMIT_MS:,} ms)"
+    )
     print(f"Python and imports of it: {statistics.median(starts) * 1000:.0f} ms")
+    sys.exit(int(median > LIMIT_MS))
 
 
 if __name__ == "__main__":

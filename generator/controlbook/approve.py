@@ -3,17 +3,22 @@
 
 Rules enforced here (design section 6, trust.md 2.1 to 2.3); a sign-off counts only if
 1. its subject is current, and it is later than the period's end and the last evidence;
-2. every deviation and gap is annotated, with content of its own, and acknowledged;
+2. every deviation and gap is annotated, with content of its own, and acknowledged, and
+   the statement is somebody's own words, not one text for many;
 3. the person is the named owner or assessor (or delegate within dates), and an assessor
    owns none of the mapped controls;
 4. it reached main through a pull request that somebody else opened, approved by that
-   person on its final head, as the `reviews` stream captured it.
+   person on its final head, as the `reviews` stream captured it (L1); where the policy
+   asks, with the person's SSH signature (L2) and a trusted time (L3). A proof that is
+   required and missing means that it does not count, never a lower level;
+5. a delegate acts within the dates, by a right that is not passed on, and that the
+   giver or a compliance officer approved.
 Status is derived from these, first match wins; it is never stored.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .annotations import substance
@@ -22,9 +27,11 @@ from .model import (
     Arrival,
     Assessment,
     Findings,
+    Grant,
     Judgement,
     Ledger,
     Library,
+    Proof,
     Pull,
     RequirementStatus,
     Review,
@@ -32,13 +39,14 @@ from .model import (
     Stale,
     Status,
 )
+from .narratives import statement_faults, statement_flags
 from .subjects import attestations_of, control_subject, requirement_subject
 from .timeline import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from .model import Deviation, Gap, Requirement
+    from .model import Delegation, Deviation, Gap, Requirement
     from .subjects import Subject
     from .timeline import Instant
 
@@ -53,6 +61,10 @@ class Record:
     assessment: Assessment
     arrivals: Mapping[str, Arrival]
     """path of a sign-off file → how its bytes came to main."""
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    """path of a sign-off file → signature and trusted time, as far as were found."""
+    grants: tuple[Grant, ...] = ()
+    """How each delegation came to main."""
 
     def last_evidence(self) -> Instant | None:
         """Give when the last run over the period finished."""
@@ -67,19 +79,30 @@ class Record:
         )
 
 
-def approve(record: Record) -> Mapping[str, RequirementStatus]:
-    """Derive the status of every requirement in scope, by its number."""
+def approve(
+    record: Record, numbers: Collection[str] | None = None
+) -> Mapping[str, RequirementStatus]:
+    """Derive the status of every requirement in scope (or of `numbers`), by number."""
+    wanted = [
+        number
+        for number in record.assessment.requirements
+        if numbers is None or number in numbers
+    ]
     framework = record.library.frameworks[record.assessment.framework]
     unannotated = unannotated_ids(record.library, record.findings)
     attested = {
         control: _attestation(record, control, unannotated)
-        for control in record.findings.controls
+        for control in dict.fromkeys(
+            name
+            for number in wanted
+            for name in framework.requirements[number].controls
+        )
     }
     return {
         number: _requirement(
             record, framework.requirements[number], attested, unannotated
         )
-        for number in record.assessment.requirements
+        for number in wanted
     }
 
 
@@ -115,9 +138,7 @@ def _attestation(
         return _nobody("nobody has attested")
     entry = record.library.controls[control]
     own = record.findings.controls[control]
-    allowed = set(record.library.members(entry.owner)) | _delegates(
-        record, entry.owner, "owner", control, file
-    )
+    members = record.library.members(entry.owner)
     return _judge(
         record,
         file,
@@ -130,23 +151,93 @@ def _attestation(
         ),
         items=(*own.deviations, *own.gaps),
         unannotated=unannotated,
-        duties=[]
-        if file.person in allowed
-        else [f"{file.person} is not the owner of {control} ({entry.owner})"],
+        duties=_entitled(
+            record,
+            file,
+            members,
+            f"{file.person} is not the owner of {control} ({entry.owner})",
+            _numbers(record, control),
+        ),
     )
 
 
-def _delegates(
-    record: Record, giver: str, role: str, about: str, file: SignOff
-) -> set[str]:
+def _numbers(record: Record, control: str) -> set[str]:
+    """Name the requirements in scope that map a control."""
+    items = record.library.frameworks[record.assessment.framework].requirements
     return {
-        d.receiver
-        for d in record.assessment.delegations
-        if d.giver == giver
-        and d.role == role
-        and (not d.requirements or about in d.requirements)
-        and d.interval.contains(file.claimed_at)
+        number
+        for number in record.assessment.requirements
+        if control in items[number].controls
     }
+
+
+def _entitled(
+    record: Record,
+    file: SignOff,
+    named: Collection[str],
+    otherwise: str,
+    numbers: set[str],
+) -> list[str]:
+    """Say why a person may not act as one of the named ones; empty where they may."""
+    if file.person in named:
+        return []
+    own = [
+        d
+        for d in record.assessment.delegations
+        if d.receiver == file.person
+        and d.role == file.role
+        and (not d.requirements or numbers & set(d.requirements))
+    ]
+    reasons = [reason for d in own if (reason := _delegation(record, d, file, named))]
+    if own and len(reasons) < len(own):
+        return []
+    return [f"{otherwise}{''.join(f'; {reason}' for reason in reasons)}"]
+
+
+def _delegation(
+    record: Record, given: Delegation, file: SignOff, named: Collection[str]
+) -> str:
+    """Say why a delegation gives no right; empty where it does (T64)."""
+    about = f"the delegation by {given.giver}"
+    if given.giver not in named:
+        chained = any(
+            d.receiver == given.giver and d.role == given.role
+            for d in record.assessment.delegations
+        )
+        return (
+            f"{about} passes on what was delegated to them"
+            if chained
+            else f"{about} gives away what is not theirs"
+        )
+    pull = _pull_of(record, file)
+    review = _last_review(record, file, pull) if pull else None
+    times = [file.claimed_at, *([review.submitted] if review else [])]
+    outside = [at for at in times if not given.allows(at)]
+    if outside:
+        end = given.interval.end
+        if given.revoked is not None and given.revoked <= max(times):
+            end = min(end, given.revoked)
+        return (
+            f"{about} holds from {iso(given.interval.start)} to {iso(end)}, not at"
+            f" {iso(outside[0])}"
+        )
+    return _unapproved(record, given, about)
+
+
+def _unapproved(record: Record, given: Delegation, about: str) -> str:
+    """Say that neither the giver nor a compliance officer approved a delegation."""
+    merge = next(
+        (grant.merge for grant in record.grants if grant.delegation == given), ""
+    )
+    pull = next((p for p in record.ledger.pulls if merge and p.merge == merge), None)
+    people = record.library.people.values()
+    for person in people if pull else ():
+        if person.id != given.giver and "compliance-officer" not in person.roles:
+            continue
+        review = pull.deciding_review(person.github_ids) if pull else None
+        if pull and review and _approves(review, pull):
+            return ""
+    return f"{about} was approved neither by them nor by a compliance officer"
 
 
 def _nobody(reason: str) -> Judgement:
@@ -202,10 +293,15 @@ def _signoff(
 ) -> Judgement:
     own = record.findings.requirements[item.number]
     named = record.assessment.assessor_of(item.number)
-    allowed = {named} | _delegates(record, named, "assessor", item.number, file)
-    duties = []
-    if file.person not in allowed:
-        duties.append(f"{file.person} is not the assessor of {item.number} ({named})")
+    duties = _entitled(
+        record,
+        file,
+        [named],
+        f"{file.person} is not the assessor of {item.number} ({named})",
+        {item.number},
+    )
+    if item.rests_on_proposals:
+        duties.append(f"{item.number} rests on proposed mappings that nobody reviewed")
     duties.extend(
         f"{file.person} assesses {item.number} and owns {control}"
         for control in item.controls
@@ -255,7 +351,7 @@ def _judge(
         for name, digest in current
         if signed.get(name) != digest
     )
-    pull, unproven = _proof(record, file)
+    pull, level, unproven = _proof(record, file)
     reasons = [*duties, *unproven]
     if not stale:
         reasons.extend(_timing(record, file, pull))
@@ -263,12 +359,16 @@ def _judge(
         reasons.extend(missing)
     if file.decision == "withdraw":
         reasons.append(f"{file.person} withdrew it")
+    else:
+        reasons.extend(statement_faults(record.library, file))
     return Judgement(
         signoff=file,
         counts=not reasons and not stale,
         reasons=tuple(reasons),
         stale=stale,
         pull=pull,
+        level=level,
+        flags=statement_flags(record.library, file),
     )
 
 
@@ -306,29 +406,74 @@ def _acknowledged(
     ]
 
 
-def _proof(record: Record, file: SignOff) -> tuple[Pull | None, list[str]]:
-    """Find the captured pull request, and say what it fails to prove (level L1)."""
+def _approves(review: Review, pull: Pull) -> bool:
+    return (review.state, review.user_type) == ("APPROVED", "User") and (
+        review.commit == pull.head and pull.rule_suite != "bypass"
+    )
+
+
+def _pull_of(record: Record, file: SignOff) -> Pull | None:
+    """Find the captured pull request that brought a file's bytes to main."""
     arrival = record.arrivals.get(file.path)
-    if arrival is None:
-        return None, ["it is not committed to main"]
-    pull = next(
+    return next(
         (
             pull
             for pull in record.ledger.pulls
-            if pull.merge == arrival.merge and file.path in pull.paths
+            if arrival and pull.merge == arrival.merge and file.path in pull.paths
         ),
         None,
     )
+
+
+def _proof(record: Record, file: SignOff) -> tuple[Pull | None, str, list[str]]:
+    """Find the captured pull request, the level of proof, and what is missing of it."""
+    arrival = record.arrivals.get(file.path)
+    if arrival is None:
+        return None, "L0", ["it is not committed to main"]
+    pull = _pull_of(record, file)
     if pull is None:
-        return None, [
-            f"no captured pull request brought it to main (commit {arrival.merge[:10]})"
-        ]
-    return pull, [
+        return (
+            None,
+            "L0",
+            [
+                "no captured pull request brought it to main (commit"
+                f" {arrival.merge[:10]})"
+            ],
+        )
+    faults = [
         *_merge_faults(arrival, pull),
         *_people_faults(record, file, pull),
         *_codeowner_faults(record, file, arrival),
-        *_policy_faults(record),
     ]
+    level = "L0" if faults else level_of(record.proofs.get(file.path, Proof()))
+    missing = missing_proof(
+        required_level(dict(record.assessment.policy), file.role),
+        record.proofs.get(file.path, Proof()),
+    )
+    return pull, level, [*faults, *missing]
+
+
+def level_of(proof: Proof) -> str:
+    """Give the level of a sign-off whose captured review is in order."""
+    if proof.unsigned:
+        return "L1"
+    return "L2" if proof.unstamped else "L3"
+
+
+def required_level(policy: Mapping[str, str], role: str) -> str:
+    """Give the proof that a policy asks of an owner's or an assessor's file."""
+    level = policy.get("signoff", "L1")
+    return policy.get("attestation", level) if role == "owner" else level
+
+
+def missing_proof(required: str, proof: Proof) -> list[str]:
+    """Say what is missing of a required proof; a lower level never stands in for it."""
+    missing = []
+    if required in {"L2", "L3"} and proof.unsigned:
+        missing.append(f"the policy asks for proof {required}: {proof.unsigned}")
+    if required == "L3" and proof.unstamped:
+        missing.append(f"the policy asks for proof L3: {proof.unstamped}")
+    return missing
 
 
 def _merge_faults(arrival: Arrival, pull: Pull) -> list[str]:
@@ -390,13 +535,6 @@ def _codeowner_faults(record: Record, file: SignOff, arrival: Arrival) -> list[s
     return [f"CODEOWNERS did not ask {file.person} to review {file.path}"]
 
 
-def _policy_faults(record: Record) -> list[str]:
-    level = dict(record.assessment.policy).get("signoff", "L1")
-    if level in {"L0", "L1"}:
-        return []
-    return [f"the policy asks for proof {level}, and none was captured"]
-
-
 def _status(
     judgement: Judgement, attestations: Mapping[str, Judgement], *, deviates: bool
 ) -> Status:
@@ -429,6 +567,9 @@ def _waiting(
 ) -> tuple[tuple[str, str], ...]:
     """Say who is asked for what next."""
     todo: list[tuple[str, str]] = []
+    if item.rests_on_proposals:
+        person = record.assessment.assessor_of(item.number)
+        return ((person, f"have the proposed mappings of {item.number} reviewed"),)
     for control in item.controls:
         owner = record.library.controls[control].owner
         own = record.findings.controls[control]

@@ -43,6 +43,7 @@ MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
 PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
 TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
+BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(?:sig|tsr)\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
     r"object ([0-9a-f]{40,64})\ntype commit\ntag ([^\n]+)\ntagger [^\n]+\n\n"
@@ -592,8 +593,8 @@ def release(b: Bundle) -> None:
         ):
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
-        known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
-        if not known:
+        known = any(form.match(path) for form in (PACK, MANIFEST, BESIDE))
+        if not known and not path.startswith("sources/"):
             b.wrong(f"{path}: is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")
@@ -758,10 +759,16 @@ def mapped(
     """Give the mapping that a sign-off is bound to."""
     entry = trees[f"frameworks/{facts['framework']['id']}.yml"]["tree"]
     item = entry["requirements"][requirement["number"]]
+    # A mapping that is only proposed is no part of what was assessed.
+    reviewed = {
+        row if isinstance(row, str) else row["control"]
+        for row in item.get("controls", [])
+        if isinstance(row, str) or row["state"] == "reviewed"
+    }
     return {
         "requirement": requirement["number"],
         "title": item["title"],
-        "controls": controls if set(controls) == set(item.get("controls", [])) else [],
+        "controls": controls if set(controls) == reviewed else [],
         "inherited": item.get("inherited", ""),
         "not-applicable": item.get("not-applicable", ""),
         "evidence": table,

@@ -10,9 +10,13 @@ Rules enforced here:
 from __future__ import annotations
 
 import argparse
+import errno
+import gc
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .outcome import Outcome
+
+
+INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,8 @@ class Verb:
     help: str
     example: str
     arguments: tuple[Argument, ...] = ()
+    function: str = ""
+    """Where the verb is a word of Python (`import`): the function's own name."""
 
 
 def _argument(*names: str, **options: Any) -> Argument:  # noqa: ANN401 - argparse's
@@ -74,6 +84,69 @@ _STATEMENT = (
 
 VERBS = (
     Verb(
+        "init",
+        "init",
+        "lay down a programme's repository: a small example to make yours",
+        "controlbook init payments-compliance --github example/payments-compliance",
+        (
+            _argument("folder", type=Path, metavar="DIR"),
+            _argument("--github", default="", metavar="OWNER/NAME"),
+            _argument("--entity", default="", metavar="TEXT", help="who is assessed"),
+        ),
+    ),
+    Verb(
+        "doctor",
+        "doctor",
+        "compare what controls rest on with what AWS has deployed",
+        "controlbook doctor --account 111122223333",
+        (
+            _argument(
+                "--account", metavar="ID", help="look at this one only (default: all)"
+            ),
+        ),
+    ),
+    Verb(
+        "import",
+        "import_",
+        "bring in packs, frameworks, catalogs or tables as a change to review",
+        "controlbook import conformance-pack pack.yaml --owner j-moreau --dry-run",
+        (
+            _argument(
+                "kind",
+                metavar="KIND",
+                choices=(
+                    "conformance-pack",
+                    "deployed-pack",
+                    "audit-manager",
+                    "oscal",
+                    "csv",
+                ),
+            ),
+            _argument(
+                "source", metavar="SOURCE", help="a file, or the deployed pack's name"
+            ),
+            _argument("--framework", metavar="ID", help="takes numbers and mappings"),
+            _argument("--title", metavar="TEXT", help="of a framework that is new"),
+            _argument(
+                "--requirement",
+                metavar="NUMBER",
+                help="map every rule to it, where the source names no requirements",
+            ),
+            _argument("--owner", metavar="PERSON", help="owns controls that are new"),
+            _argument(
+                "--parameter",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a parameter of the pack's template; may be repeated",
+            ),
+            _argument("--account", metavar="ID", help="where a pack is deployed"),
+            _argument("--dry-run", action="store_true", help="print the difference"),
+            _PROPOSE,
+        ),
+        function="bring_in",
+    ),
+    Verb(
         "collect",
         "collect",
         "read what AWS measured, store it, and commit its digest",
@@ -93,6 +166,13 @@ VERBS = (
         "check",
         "check every human file, all problems at once",
         "controlbook check --json",
+        (
+            _argument(
+                "--owners",
+                action="store_true",
+                help="say who could approve each governed path",
+            ),
+        ),
     ),
     Verb(
         "status",
@@ -100,6 +180,53 @@ VERBS = (
         "show where each requirement stands, and who is waited for",
         "controlbook status PCI-2028-Q1",
         (_argument("assessment", nargs="?", metavar="ASSESSMENT"),),
+    ),
+    Verb(
+        "impact",
+        "impact",
+        "say what a pull request does to the requirements, and who must approve it",
+        "controlbook impact origin/main",
+        (
+            _argument(
+                "base",
+                nargs="?",
+                metavar="BASE",
+                help="a commit (default: what was merged into, or where main was left)",
+            ),
+        ),
+    ),
+    Verb(
+        "coverage",
+        "coverage",
+        "count how far each framework is mapped, reviewed and assessed",
+        "controlbook coverage pci-dss-3.2.1",
+        (
+            _argument(
+                "framework", nargs="?", metavar="FRAMEWORK", help="e.g. pci-dss-3.2.1"
+            ),
+            _argument(
+                "--facts",
+                type=Path,
+                metavar="DIR",
+                help="mapping_*.csv and controls_*.csv to compare with "
+                "(default: the reference in the package)",
+            ),
+        ),
+    ),
+    Verb(
+        "state",
+        "state",
+        "show every resource's state under its rules at an instant",
+        "controlbook state --at 2028-02-14T03:15:00Z --resource stale-backup-archive",
+        (
+            _argument("--at", metavar="TIME", help="default: the last run's end"),
+            _argument(
+                "--live", action="store_true", help="ask AWS now; records nothing"
+            ),
+            _argument("--account", metavar="ID", help="an account's id"),
+            _argument("--rule", metavar="NAME"),
+            _argument("--resource", metavar="TEXT", help="part of a resource's name"),
+        ),
     ),
     Verb(
         "annotate",
@@ -181,6 +308,30 @@ VERBS = (
         ),
     ),
     Verb(
+        "seal",
+        "seal",
+        "sign what a pull request proposes with your SSH key, for its review",
+        "controlbook seal origin/signoff/PCI-2028-Q1/3.4 --as m-lindqvist \\\n"
+        "    --key ~/.ssh/id_ed25519",
+        (
+            _argument("rev", metavar="REV", help="the pull request's head, fetched"),
+            _argument(
+                "--key",
+                type=Path,
+                metavar="FILE",
+                help="private key, or a public one in an agent (default: print how)",
+            ),
+            _PERSON,
+        ),
+    ),
+    Verb(
+        "checkpoint",
+        "checkpoint",
+        "write down how far the ledger reaches, signed and time-stamped",
+        "controlbook checkpoint --push",
+        (_argument("--push", action="store_true", help="push the new commit"),),
+    ),
+    Verb(
         "release",
         "release",
         "end an assessment: check everything, build it, tag it",
@@ -202,6 +353,11 @@ VERBS = (
                 action="store_true",
                 help="build what is not released, with DRAFT on every page",
             ),
+            _argument(
+                "--internal",
+                action="store_true",
+                help="show your licensed copy of the standard's text; with --draft",
+            ),
             _argument("--out", type=Path, metavar="DIR", help="default: build"),
         ),
     ),
@@ -214,9 +370,107 @@ VERBS = (
             _argument("path", type=Path, metavar="PATH"),
             _argument("--raw", type=Path, metavar="DIR", help="a copy of the vault"),
             _argument(
-                "--pin", metavar="SHA256", help="a facts root known from outside"
+                "--pin",
+                action="append",
+                metavar="SHA256",
+                help="a root, head, checkpoint or commit that you know; repeatable",
+            ),
+            _argument(
+                "--policy",
+                type=Path,
+                metavar="FILE",
+                help="the proofs that you require, instead of the bundle's own",
+            ),
+            _argument(
+                "--allowed-signers",
+                type=Path,
+                metavar="FILE",
+                help="SSH keys by person, instead of those in people.yml",
+            ),
+            _argument(
+                "--tsa-roots",
+                type=Path,
+                metavar="FILE",
+                help="certificates of the time-stamp authorities that you trust",
+            ),
+            _argument(
+                "--require",
+                metavar="LIST",
+                help="fail where one of these is not given: pin, raw, policy,"
+                " allowed-signers, tsa-roots",
+            ),
+            _argument(
+                "--git",
+                type=Path,
+                metavar="DIR",
+                help="a clone of the programme that you kept: history must continue it",
+            ),
+            _argument(
+                "--online",
+                action="store_true",
+                help="ask the vault itself, with your own read-only AWS credentials",
+            ),
+            _argument(
+                "--vault",
+                metavar="URL",
+                help="the vault to ask: s3://bucket/prefix (default: the bundle's)",
+            ),
+            _argument(
+                "--replica",
+                metavar="URL",
+                help="compare a replica in a second account as well: s3://bucket/prefix",
             ),
         ),
+    ),
+    Verb(
+        "retain",
+        "retain",
+        "lock evidence in the vault for longer, where an assessment asks for it",
+        "controlbook retain --dry-run",
+        (
+            _argument(
+                "--dry-run",
+                action="store_true",
+                help="only list what would be extended",
+            ),
+        ),
+    ),
+    Verb(
+        "diff",
+        "diff",
+        "show what changed in an assessment between two commits",
+        "controlbook diff PCI-2028-Q1 HEAD~10",
+        (
+            _ASSESSMENT,
+            _argument(
+                "rev",
+                nargs="?",
+                metavar="REV",
+                help="the older commit (default: the one before HEAD)",
+            ),
+            _argument("--to", default="HEAD", metavar="REV", help="the newer commit"),
+        ),
+    ),
+    Verb(
+        "schema",
+        "schema",
+        "print the JSON Schema of a kind of file, or set an editor up",
+        "controlbook schema control",
+        (
+            _argument("kind", nargs="?", metavar="KIND", help="default: list them"),
+            _argument(
+                "--editor",
+                choices=("vscode", "modelines"),
+                help="write the schemas, and settings or first lines that name them",
+            ),
+        ),
+    ),
+    Verb(
+        "completion",
+        "completion",
+        "print what a shell needs to complete verbs and flags",
+        "controlbook completion bash",
+        (_argument("shell", metavar="SHELL", choices=("bash", "zsh")),),
     ),
     Verb(
         "demo",
@@ -261,10 +515,13 @@ SHARED = (
     _argument("--json", action="store_true", help="print the result as JSON"),
     _argument("-q", "--quiet", action="store_true", help="no talk on stderr"),
     _argument(
-        "-v", "--verbose", action="store_true", help="tracebacks of our own errors"
+        "-v", "--verbose", action="store_true", help="more: differences, tracebacks"
     ),
 )
 """What every verb takes."""
+
+GARBAGE = 50_000
+"""New objects between two looks for garbage: a ledger is many values that stay."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -300,16 +557,20 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> Outcome:
     """Run one verb and give its outcome; prints nothing to stdout."""
     options = parser().parse_args(arguments)
+    # What `completion` writes from: a verb cannot ask the shell that calls it.
+    options.verbs, options.shared = VERBS, SHARED
     verb = next(verb for verb in VERBS if verb.name == options.verb)
     module = import_module(f"controlbook.commands.{verb.module}")
-    outcome: Outcome = getattr(module, verb.name)(options)
+    outcome: Outcome = getattr(module, verb.function or verb.name)(options)
     return outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    gc.set_threshold(GARBAGE)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _stop_when_told()
         outcome = run(given)
         _print(outcome, as_json="--json" in given)
         code = outcome.code
@@ -319,16 +580,40 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(error, file=sys.stderr)  # noqa: T201 - the shell prints
         code = error.code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
+        print(INTERRUPTED, file=sys.stderr)  # noqa: T201
         code = Exit.UNAVAILABLE
     except BrokenPipeError:
         # The reader of stdout went away (`| head`): that is no fault of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.FINE
+    except OSError as error:
+        code = _storage(error)
     except Exception:  # noqa: BLE001 - the one handler for what nobody foresaw
         traceback.print_exc()
         code = Exit.UNEXPECTED
     sys.exit(int(code))
+
+
+def _stop_when_told() -> None:
+    """Let SIGTERM end a run as Ctrl-C does: what was begun is tidied up."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+
+
+def _storage(error: OSError) -> Exit:
+    """Say that there is no room, or that a disk fails; the rest is a fault of ours."""
+    if error.errno not in NO_ROOM:
+        traceback.print_exc()
+        return Exit.UNEXPECTED
+    place = error.filename or "disk"
+    print(  # noqa: T201 - the shell prints
+        f"{place}: {error.strerror}; make room and run it again", file=sys.stderr
+    )
+    return Exit.UNAVAILABLE
 
 
 def _print(outcome: Outcome, *, as_json: bool) -> None:

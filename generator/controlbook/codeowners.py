@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CODEOWNERS as GitHub reads it, and what must hold for it to protect sign-offs.
+r"""CODEOWNERS as GitHub reads it, and what must hold for it to protect sign-offs.
 
 Rules enforced here:
 - the last line that matches decides; any one of its owners suffices;
-- a line with `!`, `[ ]` or something that is no owner is skipped, as GitHub does; a
-  file over 3 MB counts for nothing;
+- a line with `!`, `[ ]`, `\#` or something that is no owner is skipped, as GitHub
+  does; a file over 3 MB counts for nothing; paths differ by case;
 - every governed path has an owner; attestations and sign-offs have different lines
-  and different owners; the named owner or assessor is among them.
+  and different owners; the named owner or assessor is among them;
+- this file, people and scope belong to the compliance officers alone, where the
+  programme names any.
 """
 
 from __future__ import annotations
@@ -29,6 +31,18 @@ IGNORED_FROM = 3 * 1024 * 1024
 TOO_LARGE = 100_000
 """Where we stop trusting that everybody reads it."""
 
+_TO_COME = (
+    CODEOWNERS,
+    ".github/workflows/new.yml",
+    "annotations/new.md",
+    "controls/new.yml",
+    "evidence/manual/new.yml",
+    "evidence/new/000001.json",
+    "frameworks/new.yml",
+    "pyproject.toml",
+    "signoffs/new/assessment.yml",
+    "signoffs/people.yml",
+)
 _ELSEWHERE = ("CODEOWNERS", "docs/CODEOWNERS")
 _TOKEN = re.compile(r"(?:\\.|[^\s\\])+")
 _OWNER = re.compile(
@@ -65,6 +79,29 @@ def deciding_line(text: bytes, path: str) -> Line | None:
     return None
 
 
+def owner_changes(
+    before: bytes, after: bytes, paths: Iterable[str]
+) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
+    """List the governed paths, present or to come, whose effective owners changed.
+
+    Gives (path, owners before, owners after): a later, broader line that overrides a
+    protecting one changes owners that no edited line names (T50).
+    """
+    return tuple(
+        (path, old, new)
+        for path in governed_paths(paths)
+        if (old := owners(before, path)) != (new := owners(after, path))
+    )
+
+
+def governed_paths(files: Iterable[str]) -> tuple[str, ...]:
+    """Name the paths that need an owner: those there, and one to come in each folder.
+
+    A file to come is called `new`.
+    """
+    return tuple(sorted({*_TO_COME, *filter(governed, files)}))
+
+
 @lru_cache(maxsize=256)
 def lines(text: bytes) -> tuple[Line, ...]:
     """Read every line that is neither empty nor a comment."""
@@ -84,6 +121,9 @@ def _line(number: int, tokens: list[str]) -> Line:
     who = tuple(named)
     if pattern.startswith("!") or "[" in pattern or "]" in pattern:
         flaw = f"GitHub knows no ! or [ ] and skips the line {pattern!r}"
+        return Line(number, pattern, who, flaw, skipped=True)
+    if pattern.startswith("\\#"):
+        flaw = "an escaped # begins no pattern on GitHub, so the line owns nothing"
         return Line(number, pattern, who, flaw, skipped=True)
     strangers = [owner for owner in who if not _OWNER.match(owner)]
     if strangers:
@@ -166,8 +206,13 @@ def lint(library: Library, files: Mapping[str, bytes]) -> tuple[Problem, ...]:
     """List what keeps CODEOWNERS from protecting what people answer for."""
     text = library.codeowners
     if not text:
+        elsewhere = [path for path in files if path in _ELSEWHERE or _is_twin(path)]
         message = "there is no CODEOWNERS file: nobody has to review anything"
-        return (_problem(1, message, "write one, `controlbook init` shows how"),)
+        advice = "write one, `controlbook init` shows how"
+        if elsewhere:
+            message = f"CODEOWNERS stands at {elsewhere[0]}, where it is not looked for"
+            advice = f"move it to {CODEOWNERS}"
+        return (_problem(1, message, advice),)
     found = [
         _problem(line.number, line.flaw, "mend the line")
         for line in lines(text)
@@ -179,9 +224,11 @@ def lint(library: Library, files: Mapping[str, bytes]) -> tuple[Problem, ...]:
     found += [
         _problem(1, f"a second file stands at {path}", "keep the one in .github/")
         for path in files
-        if path in _ELSEWHERE or (path != CODEOWNERS and _is_twin(path))
+        if path in _ELSEWHERE or _is_twin(path)
     ]
     found += _unowned(text, files)
+    found += _wrong_case(text, files)
+    found += _rules(library)
     for assessment in library.assessments.values():
         found += _duties(library, assessment)
     return tuple(sorted(set(found)))
@@ -192,18 +239,50 @@ def _problem(line: int, message: str, advice: str) -> Problem:
 
 
 def _is_twin(path: str) -> bool:
-    return path.casefold() == CODEOWNERS.casefold()
+    return path != CODEOWNERS and path.casefold() == CODEOWNERS.casefold()
 
 
 def _unowned(text: bytes, files: Iterable[str]) -> Iterator[Problem]:
     """Report governed paths, present or to come, that nobody owns."""
-    probes = [f"{prefix}new.yml" for prefix in GOVERNED if prefix.endswith("/")]
-    probes += [".github/workflows/new.yml", CODEOWNERS]
-    for path in sorted({*probes, *filter(governed, files)}):
+    for path in governed_paths(files):
         line = deciding_line(text, path)
         if line is None or not line.owners:
             message = f"nobody owns {path}: a change to it passes without review"
             yield _problem(line.number if line else 1, message, "add an owner")
+
+
+def _wrong_case(text: bytes, files: Iterable[str]) -> Iterator[Problem]:
+    """Report lines that would match a governed path if case did not count."""
+    paths = governed_paths(files)
+    for line, pattern in _compiled(text):
+        if any(pattern.match(path) for path in paths):
+            continue
+        folded = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)
+        meant = next((path for path in paths if folded.match(path)), "")
+        if meant:
+            message = f"{line.pattern!r} differs from {meant} by case, and owns nothing"
+            yield _problem(line.number, message, "write the path as it is")
+
+
+def _rules(library: Library) -> Iterator[Problem]:
+    """Report who may change the rules of review beside the compliance officers."""
+    officers = {
+        person.id: person.login
+        for person in library.people.values()
+        if "compliance-officer" in person.roles
+    }
+    scopes = (f"signoffs/{name}/assessment.yml" for name in library.assessments)
+    for path in (CODEOWNERS, "signoffs/people.yml", *sorted(scopes)):
+        line = deciding_line(library.codeowners, path)
+        others = [
+            owner
+            for owner in (line.owners if line else ())
+            if officers and not officers.keys() >= set(_people(library, owner) or "?")
+        ]
+        if line and others:
+            message = f"{others[0]} may approve changes of {path}"
+            advice = f"leave it to @{', @'.join(sorted(officers.values()))}"
+            yield _problem(line.number, message, advice)
 
 
 def _duties(library: Library, assessment: Assessment) -> Iterator[Problem]:
@@ -251,3 +330,127 @@ def _named(library: Library, line: Line, path: str, owner: str) -> Iterator[Prob
     if asked and not asked & set(map(str.casefold, line.owners)):
         message = f"{path} is not owned by {owner}, who has to approve it"
         yield _problem(line.number, message, f"name @{logins[0]}")
+
+
+# --- who may approve what ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvers:
+    """Governed paths that one line decides, and who can approve a change of them."""
+
+    line: int
+    """0: no line matches."""
+    pattern: str
+    owners: tuple[str, ...]
+    people: tuple[str, ...]
+    """Ids of the people behind the owners; any one of them suffices."""
+    strangers: tuple[str, ...]
+    """Owners whom people.yml does not know."""
+    paths: tuple[str, ...]
+
+
+def approvers(library: Library, files: Iterable[str]) -> tuple[Approvers, ...]:
+    """Say who could approve each governed path, present or to come, by line."""
+    groups: dict[int, list[str]] = {}
+    deciding: dict[int, Line] = {}
+    for path in governed_paths(files):
+        line = deciding_line(library.codeowners, path)
+        number = line.number if line else 0
+        groups.setdefault(number, []).append(path)
+        if line:
+            deciding[number] = line
+    found = []
+    for number, paths in sorted(groups.items()):
+        line = deciding.get(number)
+        named = line.owners if line else ()
+        people = {owner: _people(library, owner) for owner in named}
+        found.append(
+            Approvers(
+                line=number,
+                pattern=line.pattern if line else "",
+                owners=named,
+                people=tuple(dict.fromkeys(p for own in people.values() for p in own)),
+                strangers=tuple(owner for owner, own in people.items() if not own),
+                paths=tuple(paths),
+            )
+        )
+    return tuple(found)
+
+
+def _people(library: Library, owner: str) -> tuple[str, ...]:
+    """Name the people whom an owner as written (`@login`, `@org/team`) stands for."""
+    login = owner.removeprefix("@").casefold()
+    for team in library.teams.values():
+        if team.login.casefold() == login:
+            return team.members
+    return tuple(
+        person.id
+        for person in library.people.values()
+        if person.login.casefold() == login
+    )
+
+
+# --- writing one ---------------------------------------------------------------
+
+
+def generate(library: Library) -> bytes:
+    """Write the CODEOWNERS file that a library's people and duties ask for.
+
+    The compliance officer owns what nobody else does; a control's owner owns its file
+    and its attestations; an assessor owns the sign-offs of their requirements.
+    """
+    officers = [
+        f"@{person.login}"
+        for person in library.people.values()
+        if "compliance-officer" in person.roles and person.login
+    ]
+    everybody = " ".join(officers or sorted(_logins(library)))
+    rows = [
+        ("*", everybody),
+        *((f"/{prefix}", everybody) for prefix in GOVERNED if prefix.endswith("/")),
+        ("/pyproject.toml", everybody),
+        ("/.github/", everybody),
+    ]
+    owned = {
+        control.id: " ".join(_handles(library, control.owner))
+        for control in library.controls.values()
+    }
+    rows += [(f"/controls/{name}.yml", who) for name, who in sorted(owned.items())]
+    duties = [
+        (f"/signoffs/*/controls/{name}.yml", who) for name, who in sorted(owned.items())
+    ]
+    for assessment in sorted(library.assessments.values(), key=lambda a: a.id):
+        folder = f"/signoffs/{assessment.id}/requirements/"
+        table = dict(assessment.assessors)
+        first = " ".join(_handles(library, table.pop("default", "")))
+        duties += [(folder, first)] if first else []
+        duties += [
+            (f"{folder}{number}.yml", " ".join(_handles(library, person)))
+            for number, person in sorted(table.items())
+        ]
+    width = max(len(pattern) for pattern, _ in (*rows, *duties)) + 2
+    head = [
+        "# The last line that matches a path decides; any one of its owners suffices.",
+        "# Whoever no line below names: the compliance officer.",
+    ]
+    lines = [f"{pattern:<{width}}{who}" for pattern, who in rows if who]
+    signed = [f"{pattern:<{width}}{who}" for pattern, who in duties if who]
+    tail = ["", "# Attestations by owners, sign-offs by assessors.", *signed]
+    return "\n".join([*head, *lines, *(tail if signed else []), ""]).encode()
+
+
+def _logins(library: Library) -> set[str]:
+    return {f"@{person.login}" for person in library.people.values() if person.login}
+
+
+def _handles(library: Library, owner: str) -> list[str]:
+    """Give the GitHub names of a person, or of a team or its members."""
+    team = library.teams.get(owner)
+    if team is not None and team.login:
+        return [f"@{team.login}"]
+    return [
+        f"@{library.people[member].login}"
+        for member in library.members(owner)
+        if member in library.people and library.people[member].login
+    ]

@@ -28,6 +28,7 @@ from .ledger import (
     state_lines,
 )
 from .model import Run, Standing, StoredObject
+from .retention import retained_until
 from .sources import Past, Scope
 from .timeline import DAY, MINUTE, SECOND, Instant, Interval, iso
 from .vault import TakenError, VaultIntegrityError
@@ -45,8 +46,6 @@ RACES = 5
 """How often a collector that lost the race starts over."""
 SKEW_NOTED = 5 * MINUTE
 SKEW_REFUSED = DAY
-RETENTION = 7 * 365 * DAY
-"""Kept after a window's end where no assessment says how long."""
 
 UNAVAILABLE = frozenset(
     {"account-missing", "source-failed", "source-outdated", "delivery-behind"}
@@ -95,6 +94,8 @@ class Collector:
     """Commits files, by repository path, with a message."""
     about: tuple[tuple[str, str], ...]
     """(name, version, commit, lock_sha256) of the program, sorted."""
+    watch: Callable[[int, int], None] = lambda _done, _of: None
+    """Told how many of how many windows are written."""
 
     def collect(self, source: Source, files: Mapping[str, bytes]) -> Collected:
         """Read every window that is due and write its run; `files` are the ledger's."""
@@ -159,9 +160,12 @@ class Collector:
         scopes = dict(windows)
         if not windows:
             return
+        self.watch(0, len(windows))
         for reading in source.read(windows, past, started):
             scope = scopes.get(reading.window, Scope(assessments=()))
             yield self._write(source.stream, chain, reading, scope, started)
+            done = sum(window.end <= reading.window.end for window, _ in windows)
+            self.watch(done, len(windows))
 
     def _write(
         self,
@@ -318,19 +322,8 @@ def scope_digest(assessment: Assessment) -> str:
 
 
 def retain_until(library: Library, scope: Scope, window: Interval) -> Instant:
-    """Give how long a run's objects are locked: the longest that anyone asks for.
-
-    Raises ControlbookError where an assessment's retention ends before its period.
-    """
-    wanting = scope.assessments or tuple(library.assessments.values())
-    for assessment in wanting:
-        kept = assessment.retention_until
-        if kept is not None and kept < assessment.period.end:
-            message = f"retention ends {iso(kept)}, before the period does"
-            advice = "set retention: {until} to the end of the audit or later"
-            raise ControlbookError(message, place=assessment.path, advice=advice)
-    kept_until = [a.retention_until for a in wanting if a.retention_until]
-    return max(kept_until, default=Instant(window.end + RETENTION))
+    """Give how long a run's objects are locked: the longest that anyone asks for."""
+    return retained_until(library, scope.assessments, window.end)
 
 
 def _skew_notes(aws_date: Instant, started: Instant) -> tuple[str, ...]:

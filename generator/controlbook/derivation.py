@@ -13,20 +13,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .approve import Record, approve
+from .assess import assess
 from .digest import canonical, digest_of
+from .errors import ControlbookError, Exit
 from .extracts import carried_packs
 from .faults import Faults, still_open, wrong
+from .ledger import read_ledger
+from .library import GOVERNED, read
 from .model import Status
+from .proofs import Trust, gather, witnesses
+from .render.changes import changes, previous
 from .render.data import data_files
 from .render.facts import facts
+from .render.manifest import ReleaseError, parse_tag
 from .render.report import Commit, Report
 from .subjects import requirement_subject
+from .trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from .digest import Json
-    from .model import RequirementStatus
+    from .model import PeopleChange, RequirementStatus, Standing
+    from .provenance import Provenance
     from .seals import Documents
 
 SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
@@ -42,8 +51,19 @@ class Derived:
     """Its data files."""
 
 
-def derive(record: Record, *, commit: Commit, release: str) -> Derived:
-    """Derive statuses, subjects, facts and data files from values alone."""
+def derive(
+    record: Record,
+    *,
+    commit: Commit,
+    release: str,
+    trail: Trail,
+    before: Mapping[str, Json] | None = None,
+    people: tuple[PeopleChange, ...] = (),
+) -> Derived:
+    """Derive statuses, subjects, facts and data files from values alone.
+
+    `before` are the facts of the release that an addendum follows.
+    """
     library, assessment = record.library, record.assessment
     statuses = approve(record)
     subjects = {
@@ -69,8 +89,57 @@ def derive(record: Record, *, commit: Commit, release: str) -> Derived:
         facts_root=digest_of(document),
         release=release,
         generator="",
+        supersedes=previous(release, assessment.id) if before is not None else "",
+        changes=changes(before, document) if before is not None else (),
+        people_changes=people,
+        trail=trail,
     )
     return Derived(report=report, data=data_files(report))
+
+
+def facts_before(
+    provenance: Provenance,
+    release: str,
+    name: str,
+    opening: tuple[Standing, ...],
+) -> tuple[Mapping[str, Json], str]:
+    """Derive the facts of an earlier release, and give the root that its tag names.
+
+    Raises ControlbookError where its tag or its files cannot be read.
+    """
+    repository = provenance.repository
+    try:
+        tag = parse_tag(repository.tag_object(release))
+    except ReleaseError as error:
+        message = f"repo.bundle: {release}: {error}"
+        raise ControlbookError(message, code=Exit.INTEGRITY) from error
+    files = repository.files_at(tag.commit, (*GOVERNED, "evidence/"))
+    library, ledger = read(files), read_ledger(files)
+    assessment = library.assessments.get(name)
+    if assessment is None:
+        message = f"repo.bundle: {release} has no assessment {name}"
+        raise ControlbookError(message, code=Exit.INTEGRITY)
+    found = gather(
+        repository,
+        tag.commit,
+        library=library,
+        ledger=ledger,
+        assessment=assessment,
+        seen=witnesses(files, library, Trust()),
+        trust=Trust(),
+    )
+    record = Record(
+        library=library,
+        findings=assess(library, ledger, opening, assessment),
+        ledger=ledger,
+        assessment=assessment,
+        arrivals=found.arrivals,
+        proofs=found.proofs,
+        grants=found.grants,
+    )
+    derived = derive(record, commit=provenance.commit, release="", trail=Trail())
+    document = derived.report.facts
+    return document if isinstance(document, dict) else {}, tag.release.facts_root
 
 
 def figure_faults(

@@ -22,6 +22,11 @@ def lacking(text: str) -> Fault:
     return Exit.UNAVAILABLE, text
 
 
+def remark(text: str) -> Fault:
+    """Nothing is wrong, and somebody may want to know."""
+    return Exit.FINE, text
+
+
 def still_open(text: str) -> Fault:
     """Nothing was changed, and something waits for people."""
     return Exit.FOUND, text

@@ -97,9 +97,15 @@ def _fold(opening: Standing | None, moves: list[Transition]) -> Pieces:
 
 
 def _ended_by(after: State, cause: str) -> str:
-    if after is State.ABSENT:
-        return "deleted" if cause == "deleted" else "left the population"
-    return "remediated" if after is State.COMPLIANT else "evidence-lost"
+    match after:
+        case State.COMPLIANT:
+            return "remediated"
+        case State.NOT_APPLICABLE:
+            return "not-applicable"
+        case State.ABSENT:
+            return "deleted" if cause == "deleted" else "left-population"
+        case _:
+            return "evidence-lost"
 
 
 def observed_parts(piece: Piece, seen: Intervals, horizon: Interval) -> Pieces:

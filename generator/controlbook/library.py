@@ -12,7 +12,7 @@ Rules enforced here:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .digest import NotCanonicalError, canonical, sha256
@@ -31,7 +31,7 @@ from .reading import Page, did_you_mean, id_flaw
 from .yamltext import bad_characters, front_matter, parse, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from .digest import Json
     from .model import (
@@ -49,7 +49,15 @@ if TYPE_CHECKING:
 
     Files = Mapping[str, bytes]
 
-__all__ = ["GOVERNED", "assessable", "load", "natural", "read", "sources_document"]
+__all__ = [
+    "GOVERNED",
+    "assessable",
+    "load",
+    "natural",
+    "read",
+    "sources_document",
+    "with_records",
+]
 
 CODEOWNERS = ".github/CODEOWNERS"
 GOVERNED = (
@@ -91,6 +99,21 @@ def read(files: Files) -> Library:
     if problems:
         raise InvalidFiles(problems)
     return library
+
+
+def with_records(library: Library, files: Files, changed: Iterable[str]) -> Library:
+    """Read some attestations and sign-offs again; nothing else may have changed.
+
+    Raises InvalidFiles as `read` does.
+    """
+    paths = set(changed)
+    reading = _Reading({path: files[path] for path in paths if path in files})
+    kept = [record for record in library.signoffs if record.path not in paths]
+    found = reading.records(library)
+    if reading.problems:
+        raise InvalidFiles(tuple(sorted(set(reading.problems))))
+    records = sorted((*kept, *found), key=lambda record: record.path)
+    return replace(library, signoffs=tuple(records))
 
 
 def sources_document(files: Files) -> dict[str, Json]:
@@ -196,6 +219,17 @@ class _Reading:
             signoffs=self._signoffs(assessments, around),
             codeowners=self.files.get(CODEOWNERS, b""),
         )
+
+    def records(self, library: Library) -> tuple[SignOff, ...]:
+        """Read the attestations and sign-offs alone, beside a library."""
+        self._sort_out()
+        around = Around(
+            people=library.people,
+            teams=library.teams,
+            controls=library.controls,
+            frameworks=library.frameworks,
+        )
+        return self._signoffs(library.assessments, around)
 
     # --- which files there are ----------------------------------------------------
 

@@ -28,6 +28,7 @@ from .model import (
     Review,
     RuleInstance,
     Run,
+    Signature,
     State,
     StoredObject,
     Transition,
@@ -241,6 +242,7 @@ def _object(stored: StoredObject) -> dict[str, Json]:
             "content_size": stored.content_size,
             "records_root": stored.records_root,
             "lock": _kept({"mode": stored.lock_mode, "until": stored.lock_until}),
+            "encryption": stored.encryption,
         }
     )
 
@@ -261,22 +263,29 @@ def _pull(pull: Pull) -> dict[str, Json]:
             "merged_at": iso(pull.merged_at),
             "pushers": list(pull.pushers),
             "paths": list(pull.paths),
-            "reviews": [
-                {
-                    "id": review.id,
-                    "user_id": review.user_id,
-                    "user_login": review.user_login,
-                    "user_type": review.user_type,
-                    "state": review.state,
-                    "commit": review.commit,
-                    "submitted": iso(review.submitted),
-                }
-                for review in pull.reviews
-            ],
+            "reviews": [_review(review) for review in pull.reviews],
             "ruleset_sha256": pull.ruleset_sha256,
             "rule_suite": pull.rule_suite,
         }
     )
+
+
+def _review(review: Review) -> dict[str, Json]:
+    row: dict[str, Json] = {
+        "id": review.id,
+        "user_id": review.user_id,
+        "user_login": review.user_login,
+        "user_type": review.user_type,
+        "state": review.state,
+        "commit": review.commit,
+        "submitted": iso(review.submitted),
+    }
+    if review.signatures:
+        row["signatures"] = [
+            _kept({"path": signature.path, "text": signature.text})
+            for signature in review.signatures
+        ]
+    return row
 
 
 # --- reading --------------------------------------------------------------------
@@ -527,6 +536,7 @@ def _read_object(row: Tree) -> StoredObject:
         size=_int(row, "size"),
         lock_mode=_text(lock, "mode"),
         lock_until=_text(lock, "until"),
+        encryption=_text(row, "encryption"),
         records=_int(row, "records"),
         content_sha256=_text(row, "content_sha256"),
         content_size=_int(row, "content_size"),
@@ -564,4 +574,8 @@ def _read_review(row: Tree) -> Review:
         state=_text(row, "state"),
         commit=_text(row, "commit"),
         submitted=_time(row, "submitted"),
+        signatures=tuple(
+            Signature(path=_text(each, "path"), text=_text(each, "text"))
+            for each in _rows(row, "signatures")
+        ),
     )

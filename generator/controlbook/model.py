@@ -140,6 +140,36 @@ class Control:
     """Of the committed file's bytes."""
 
 
+class Relation(StrEnum):
+    """What a control covers of a requirement, as sets of what they ask for."""
+
+    EQUAL = "equal"
+    SUBSET = "subset"
+    """The control is part of what the requirement asks for."""
+    SUPERSET = "superset"
+    """The control asks for all of the requirement, and for more."""
+    INTERSECTS = "intersects"
+    """They share something; the weakest claim, and the one a bare id makes."""
+
+
+class MappingState(StrEnum):
+    """Whether a person of the programme stands behind a mapping."""
+
+    PROPOSED = "proposed"
+    REVIEWED = "reviewed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedControl:
+    """One row of a mapping: a requirement and a control that speaks to it."""
+
+    control: str
+    relation: Relation = Relation.INTERSECTS
+    source: str = ""
+    """Who says so: a key of the framework's `sources`, or empty: we do."""
+    state: MappingState = MappingState.REVIEWED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One numbered item of a framework, with its mapped controls or a reason."""
@@ -148,8 +178,28 @@ class Requirement:
     title: str
     parent: str = ""
     controls: tuple[str, ...] = ()
+    """The controls of *reviewed* mappings: what assessments rest on."""
     inherited: str = ""
     not_applicable: str = ""
+    mappings: tuple[MappedControl, ...] = ()
+    """Every mapping as written, proposed ones included."""
+    unmapped: str = ""
+    """Why nothing is mapped; an explanation, not an answer."""
+    evidence: tuple[str, ...] = ()
+    """The kinds of evidence it can have: automated, cloudtrail, api, manual."""
+
+    @property
+    def proposed(self) -> tuple[str, ...]:
+        """The controls that somebody proposes and nobody has reviewed."""
+        return tuple(
+            row.control for row in self.mappings if row.state is MappingState.PROPOSED
+        )
+
+    @property
+    def rests_on_proposals(self) -> bool:
+        """Whether nothing but proposed mappings stands behind it."""
+        answered = self.controls or self.inherited or self.not_applicable
+        return bool(self.proposed) and not answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +217,12 @@ class Framework:
     license: str = ""
     """Of the official text, where its owner's terms have to be told."""
     license_url: str = ""
+    retention_years: int = 0
+    """How long after a period it wants the evidence kept."""
+    note: str = ""
+    """What a reader has to know about how far the file goes."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where mappings come from: key → the source in full."""
     path: str = ""
 
 
@@ -189,6 +245,15 @@ class Delegation:
     role: str
     requirements: tuple[str, ...]
     interval: Interval
+    """As granted; half-open."""
+    revoked: Instant | None = None
+    """When a later entry took it back; nothing after that counts."""
+
+    def allows(self, moment: Instant) -> bool:
+        """Tell whether the receiver may act at an instant."""
+        return self.interval.contains(moment) and (
+            self.revoked is None or moment < self.revoked
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +368,8 @@ class Settings:
     """Name of the role assumed in each account; empty: use own credentials."""
     vault: str = "vault"
     """`s3://bucket/prefix`, or a folder relative to the repository."""
+    vault_profile: str = ""
+    """The AWS profile that reaches the vault; empty: the same as everything else."""
     github: str = ""
     """`owner/name` on GitHub."""
     branch: str = "main"
@@ -310,6 +377,14 @@ class Settings:
     """Template with `{ticket}`."""
     entity: str = ""
     streams: tuple[str, ...] = ("config", "reviews")
+    checkpoint_keys: tuple[str, ...] = ()
+    """SSH public keys with which a job signs checkpoints."""
+    tsa_roots: tuple[str, ...] = ()
+    """Certificates (PEM) of the time-stamp authorities that are trusted."""
+    tsa_policy: str = ""
+    """OID of the only time-stamp policy that is accepted; empty: any."""
+    licensed_text: str = ""
+    """Untracked folder with the team's own copy of standards' texts, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -442,10 +517,21 @@ class StoredObject:
     """COMPLIANCE | GOVERNANCE | none"""
     lock_until: str
     """Retain-until (UTC, ISO), or empty without a lock."""
+    encryption: str = ""
+    """As the store answered: `AES256`, or `aws:kms` and the id of the key."""
     records: int = 0
     content_sha256: str = ""
     content_size: int = 0
     records_root: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Signature:
+    """An armoured SSH signature in a review, and the file that it says it is over."""
+
+    path: str
+    """What the review says; empty where it says nothing. Only a hint."""
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -460,6 +546,8 @@ class Review:
     """APPROVED | CHANGES_REQUESTED | COMMENTED | DISMISSED"""
     commit: str
     submitted: Instant
+    signatures: tuple[Signature, ...] = ()
+    """SSH signatures in its text, in order (trust.md 2.3, level L2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -592,7 +680,7 @@ class Deviation:
     end: Instant | None
     within: Interval
     ended_by: str
-    """remediated | deleted | evidence-lost | open"""
+    """remediated | deleted | left-population | not-applicable | evidence-lost | open"""
     precision: str
 
 
@@ -758,6 +846,50 @@ class Arrival:
     """The pull request's head (second parent) holds the same bytes."""
     codeowners: bytes
     """The first parent's CODEOWNERS file."""
+    people: bytes = b""
+    """The first parent's people.yml: whose keys were known before."""
+    content: bytes = b""
+    """The bytes themselves, which a signature is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What proves a sign-off file beyond GitHub's captured word: facts, no judgement.
+
+    A reason stands in place of what is not proven.
+    """
+
+    unsigned: str = "its review carries no SSH signature"
+    """Why no SSH signature of the person over these bytes was found; empty: found."""
+    key: str = ""
+    """Fingerprint of the key that signed."""
+    stamped: Instant | None = None
+    """The earliest trusted time at which the captured review existed."""
+    unstamped: str = "no checkpoint with a time stamp holds its captured review"
+    """Why no trusted time is known; empty where one is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """How an entry of `delegations` came to main (facts from Git)."""
+
+    delegation: Delegation
+    merge: str
+    """First-parent commit that brought the entry; empty where it is not on main."""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class PeopleChange:
+    """One change of one person in people.yml, and who answered for it."""
+
+    person: str
+    what: str
+    """Such as `github_ids: 1 → 1, 2`; `added` and `removed` stand for all of it."""
+    commit: str
+    pull: int
+    """Number of the captured pull request; 0 where none was captured."""
+    approved_by: tuple[str, ...]
+    """People who approved it on its final head."""
 
 
 class Status(StrEnum):
@@ -792,6 +924,10 @@ class Judgement:
     """Each rule it breaks, in plain words, empty where it counts."""
     stale: tuple[Stale, ...]
     pull: Pull | None = None
+    level: str = ""
+    """The proof that it reached, L0 to L3; empty where there is no file."""
+    flags: tuple[str, ...] = ()
+    """What a reader should know, though it counts all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .approve import Record, approve
 from .assess import assess, opening_run
+from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
 from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
+from .proofs import Trust, gather, witnesses
+from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
+from .retrace import Present, retrace
 from .subjects import requirement_subject
 from .vault import open_vault
 from .vault.packs import unpack
@@ -33,11 +37,15 @@ if TYPE_CHECKING:
         Findings,
         Ledger,
         Library,
+        MappedControl,
         RequirementStatus,
         Run,
         Standing,
     )
+    from .proofs import Gathered, Witness
+    from .render.changes import Change
     from .subjects import Subject
+    from .trail import Trail
     from .vault import Vault
 
 GENERATOR = f"controlbook {__version__}"
@@ -52,6 +60,8 @@ class Programme:
         self.repository = repository
         self.commit = repository.resolve(rev)
         self._findings: dict[str, Findings] = {}
+        self._gathered: dict[str, Gathered] = {}
+        self._trails: dict[str, Trail] = {}
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -83,7 +93,15 @@ class Programme:
     @cached_property
     def vault(self) -> Vault:
         """The store that the settings name."""
-        return open_vault(self.library.settings.vault, self.repository.root)
+        settings = self.library.settings
+        return open_vault(
+            settings.vault, self.repository.root, profile=settings.vault_profile
+        )
+
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """The checkpoints, with what their signatures and time stamps are worth."""
+        return witnesses(self.files, self.library, Trust())
 
     def assessment(self, name: str) -> Assessment:
         """Find an assessment by its id; raises ControlbookError with the known ids."""
@@ -119,18 +137,70 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        paths = [file.path for file in self.library.signoffs if file.assessment == name]
+        found = self.gathered(name)
         return Record(
             library=self.library,
             findings=self.findings(name),
             ledger=self.ledger,
             assessment=self.assessment(name),
-            arrivals=self.repository.arrivals(self.commit, paths),
+            arrivals=found.arrivals,
+            proofs=found.proofs,
+            grants=found.grants,
         )
+
+    def gathered(self, name: str) -> Gathered:
+        """Give what Git, signatures and time stamps say of an assessment's files."""
+        if name not in self._gathered:
+            self._gathered[name] = gather(
+                self.repository,
+                self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                assessment=self.assessment(name),
+                seen=self.witnesses,
+                trust=Trust(),
+            )
+        return self._gathered[name]
+
+    def releases(self, name: str) -> tuple[str, ...]:
+        """Name the releases of an assessment that this commit stands on, in order."""
+        tags = {
+            tag: number
+            for tag in self.repository.tags()
+            if (number := numbered(tag, name))
+        }
+        if not tags:
+            return ()
+        history = {commit for commit, _ in self.repository.timed_commits(self.commit)}
+        held = [tag for tag in tags if self.repository.resolve(tag) in history]
+        return tuple(sorted(held, key=lambda tag: tags[tag]))
+
+    def released(self, name: str) -> Programme | None:
+        """Give the programme at the last release of an assessment.
+
+        A released assessment is judged there: later edits on main do not touch it.
+        """
+        tags = self.releases(name)
+        return Programme(self.repository, f"refs/tags/{tags[-1]}") if tags else None
 
     def statuses(self, name: str) -> Mapping[str, RequirementStatus]:
         """Derive the status of every requirement of an assessment."""
         return approve(self.record(name))
+
+    def trail(self, name: str) -> Trail:
+        """Derive how an assessment came to where it stands, from Git's history."""
+        if name not in self._trails:
+            assessment = self.assessment(name)
+            present = Present(
+                commit=self.commit,
+                library=self.library,
+                ledger=self.ledger,
+                opening=self.opening(assessment),
+                assessment=assessment,
+                witnesses=self.witnesses,
+            )
+            self._trails[name] = retrace(self.repository, present)
+        return self._trails[name]
 
     def subjects(self, name: str) -> Mapping[str, Subject]:
         """Give what a sign-off of each requirement would be bound to now."""
@@ -154,6 +224,7 @@ class Programme:
         statuses = self.statuses(name)
         subjects = self.subjects(name)
         document = self.facts(name, statuses, subjects)
+        before = previous(release, name)
         return Report(
             library=self.library,
             ledger=self.ledger,
@@ -169,7 +240,26 @@ class Programme:
             release=release,
             generator=GENERATOR,
             toolchain=toolchain or {},
+            trail=self.trail(name),
+            users=self.users,
+            supersedes=before,
+            changes=self.changes_since(before, name, document) if before else (),
+            people_changes=self.gathered(name).people,
         )
+
+    def changes_since(
+        self, release: str, name: str, document: Mapping[str, Json]
+    ) -> tuple[Change, ...]:
+        """List what these facts say otherwise than those of an earlier release."""
+        old = Programme(self.repository, f"refs/tags/{release}")
+        return changes(
+            old.facts(name, old.statuses(name), old.subjects(name)), document
+        )
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[tuple[str, str, MappedControl], ...]]:
+        """Who uses each control, over all frameworks."""
+        return users(self.library)
 
     def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
         """Give the state at the end of the last run that meets the period."""
@@ -185,7 +275,7 @@ class Programme:
         name: str,
         statuses: Mapping[str, RequirementStatus],
         subjects: Mapping[str, Subject],
-    ) -> Json:
+    ) -> dict[str, Json]:
         """Write an assessment's canonical facts."""
         return facts(
             self.library,
@@ -202,6 +292,13 @@ class Programme:
         return Book(
             reports=(
                 self.report(first, release=release, toolchain=toolchain),
-                *(self.report(name, toolchain=toolchain) for name in others),
+                *(self._other(name, toolchain) for name in others),
             )
         )
+
+    def _other(self, name: str, toolchain: Mapping[str, str]) -> Report:
+        """Report on an assessment beside the one asked for: at its last release."""
+        tags = self.releases(name)
+        at = self.released(name) or self
+        release = tags[-1] if tags else ""
+        return at.report(name, release=release, toolchain=toolchain)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .model import Arrival, Ledger, Library
+    from .model import Ledger
     from .render.manifest import Tag
 
     Files = Mapping[str, bytes]
@@ -40,6 +40,12 @@ class Provenance:
     commit: Commit
     sources: Files
     ledger: Files
+
+    @property
+    def commits(self) -> frozenset[str]:
+        """Every commit that the release stands on, by its first parents."""
+        commits = self.repository.timed_commits(self.commit.id)
+        return frozenset(name for name, _ in commits)
 
 
 def read_provenance(data: bytes, folder: Path, tag: Tag) -> Provenance:
@@ -75,12 +81,6 @@ def repository_faults(data: bytes, tag: Tag) -> Faults:
         yield wrong(
             "repo.bundle: its HEAD, branch and tag are not those of the release alone"
         )
-
-
-def arrivals(provenance: Provenance, library: Library) -> Mapping[str, Arrival]:
-    """Tell how each sign-off file came to main."""
-    paths = [file.path for file in library.signoffs]
-    return provenance.repository.arrivals(provenance.commit.id, paths)
 
 
 def provenance_faults(

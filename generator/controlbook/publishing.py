@@ -4,23 +4,26 @@
 Rules enforced here:
 - everything is built beside `build/` and moved into place at the end: a build that
   fails leaves what was there before;
-- what is not released is built as a draft only, and has no bundle.
+- what is not released is built as a draft only, and has no bundle;
+- licensed text goes onto the site of a draft, and nowhere else.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .digest import canonical
 from .errors import ControlbookError
 from .git import git_version
+from .licensed import refuse_tracked
 from .render.bundle import Publication, publish, write_bundle
+from .render.changes import numbered
 from .render.data import data_files
 from .render.pdf import build_pdf
 from .render.report import offered
@@ -28,10 +31,10 @@ from .render.site import build_site
 from .render.toolchain import toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .programme import Programme
-    from .render.report import Report
+    from .render.report import Book, Report
 
 HAND_WRITTEN = ("site/", "mkdocs.yml")
 
@@ -39,14 +42,29 @@ HAND_WRITTEN = ("site/", "mkdocs.yml")
 class Build:
     """One build of one assessment, in a folder of its own until it is installed."""
 
-    def __init__(self, programme: Programme, name: str, release: str, at: Path) -> None:
-        """Build site, PDF and data files; `release` is empty for a draft."""
+    def __init__(
+        self,
+        programme: Programme,
+        name: str,
+        release: str,
+        at: Path,
+        licensed: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> None:
+        """Build site, PDF and data files; `release` is empty for a draft.
+
+        `licensed` (framework → number → text) goes onto the site of a draft, nowhere
+        else.
+        """
+        if release:
+            licensed = {}
+            refuse_tracked(programme)
         self.programme = programme
         self.folder = at
         made_with = {**toolchain(), "git": git_version()}
         book = programme.book(name, release=release, toolchain=made_with)
         self.report: Report = replace(book.reports[0], downloads=offered(name))
         book = replace(book, reports=(self.report, *book.reports[1:]))
+        book = _with_texts(book, licensed)
         build_site(
             book,
             at / "site",
@@ -88,10 +106,24 @@ class Build:
             }:
                 _remove(old)
         names = []
-        for made in sorted(self.folder.iterdir()):
+        # The bundle last: where it is, the rest is too.
+        for made in sorted(
+            self.folder.iterdir(), key=lambda path: (path.suffix == ".zip", path.name)
+        ):
             made.replace(out / made.name)
             names.append(made.name)
         return tuple(names)
+
+
+def _with_texts(book: Book, licensed: Mapping[str, Mapping[str, str]]) -> Book:
+    """Give the site's reports the licensed text; the PDF's report stays without."""
+    return replace(
+        book,
+        reports=tuple(
+            replace(report, licensed=licensed.get(report.framework.id, {}))
+            for report in book.reports
+        ),
+    )
 
 
 @contextmanager
@@ -106,9 +138,9 @@ def building(out: Path) -> Iterator[Path]:
 
 def release_at(programme: Programme, name: str) -> str:
     """Name the release tag of an assessment that stands at this commit, or nothing."""
-    pattern = re.compile(rf"{re.escape(name)}(?:-r\d+)?\Z")
     tags = programme.repository.tags_at(programme.commit)
-    return max((tag for tag in tags if pattern.match(tag)), default="")
+    found = {tag: number for tag in tags if (number := numbered(tag, name))}
+    return max(found, key=lambda tag: found[tag], default="")
 
 
 def refuse_dirty(programme: Programme) -> None:

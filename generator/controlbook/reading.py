@@ -10,6 +10,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import base64
 import re
 from difflib import get_close_matches
 from functools import lru_cache
@@ -30,7 +31,30 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.()_-]{0,63}\Z", re.ASCII)
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SSH_KEY = re.compile(
+    r"(?P<kind>[a-z0-9@.-]+) (?P<body>[A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?\Z", re.ASCII
+)
 _WHOLE = re.compile(r"(?:0|[1-9][0-9]{0,14})\Z")
+
+
+def key_flaw(text: str) -> str:
+    """Say what makes a text no public SSH key; empty where it is one line of one.
+
+    Options in front of a key would be taken for its validity or its namespaces.
+    """
+    found = _SSH_KEY.match(text)
+    if not found:
+        return "is no public SSH key (`type base64 comment`, on one line)"
+    kind = found["kind"]
+    try:
+        body = base64.b64decode(found["body"], validate=True)
+    except ValueError:
+        return "is no public SSH key: its middle is not base64"
+    if not body.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
+        return f"is no public SSH key of type {kind}"
+    if kind == "ssh-dss" or "-cert-" in kind:
+        return f"is of type {kind}, which does not count"
+    return ""
 
 
 def id_flaw(text: str) -> str:
@@ -327,6 +351,21 @@ class Fields:
                 self.page.problem(
                     node.line, f"{self._where}{key}: an item is no mapping"
                 )
+
+    def texts_or_tables(self, key: str) -> Iterator[tuple[int, str | Fields]]:
+        """Take a list in which a text is short for a mapping, with the lines."""
+        for node in self._items(key, required=True, filled=True):
+            if isinstance(node, Table):
+                yield node.line, Fields(self.page, node, f"{self._where}{key}: ")
+            elif isinstance(node, Scalar):
+                if node.reads_as:
+                    message, advice = converted(node)
+                    where = f"{self._where}{key}: "
+                    self.page.problem(node.line, where + message, advice)
+                yield node.line, node.text
+            else:
+                message = f"{self._where}{key}: an item is neither text nor mapping"
+                self.page.problem(node.line, message)
 
     def _items(self, key: str, *, required: bool, filled: bool) -> tuple[Node, ...]:
         node = self._node(key, required=required)

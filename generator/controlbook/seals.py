@@ -15,11 +15,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .checkpoints import checkpoint_problems, pinned
 from .digest import NotCanonicalError, digest_of, parse_canonical, sha256
 from .faults import Fault, Faults, lacking, wrong
 from .library import governed
-from .model import Ledger
-from .render.facts import heads
 from .render.manifest import (
     ReleaseError,
     ReleaseManifest,
@@ -32,9 +31,10 @@ from .render.manifest import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .digest import Json
+    from .model import Ledger
 
     Files = Mapping[str, bytes]
 
@@ -43,6 +43,11 @@ ALONE = ("manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256S
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
 RUN = re.compile(r"ledger/[a-z][a-z0-9-]*/[0-9]{6}\.json\Z")
 """A run manifest, or a checkpoint."""
+BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json(?:\.sig|\.tsr)\Z")
+"""The signature or the time stamp of a checkpoint."""
+
+COMMIT = 40
+"""Digits of a commit's name; every other pin is a SHA-256."""
 
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\n]+)\Z")
 _JSON = re.compile(r"(?:manifest|facts|sources|data/[^/]+)\.json\Z")
@@ -164,24 +169,9 @@ def head_faults(ledger: Ledger, files: Files, tag: Tag) -> Faults:
 
 def checkpoint_faults(files: Files, ledger: Ledger) -> Faults:
     """Compare every checkpoint with the manifests that it vouches for."""
-    for path in sorted(files):
-        if not path.startswith("ledger/checkpoints/") or not path.endswith(".json"):
-            continue
-        try:
-            tree = parse_canonical(files[path])
-        except NotCanonicalError as error:
-            yield wrong(f"{path}: {error}")
-            continue
-        streams = tree.get("streams") if isinstance(tree, dict) else None
-        if not isinstance(streams, dict):
-            yield wrong(f"{path}: is no checkpoint")
-            continue
-        for stream, due in sorted(streams.items()):
-            seq = due.get("seq") if isinstance(due, dict) else 0
-            runs = ledger.runs.get(stream, ())[: seq if isinstance(seq, int) else 0]
-            found = heads(Ledger(runs={stream: runs})).get(stream)
-            if found != due:
-                yield wrong(f"{path}: the {stream} stream here is not what it names")
+    below = {p: data for p, data in files.items() if p.startswith("ledger/checkpoints")}
+    for problem in checkpoint_problems(below, ledger):
+        yield wrong(problem)
 
 
 def release_faults(files: Files, manifest: ReleaseManifest, tag: Tag | None) -> Faults:
@@ -234,12 +224,23 @@ def _known(path: str) -> bool:
         path in ALONE
         or RUN.match(path)
         or PACK.match(path)
+        or BESIDE.match(path)
         or (path.startswith("sources/") and governed(path.removeprefix("sources/")))
     )
 
 
-def pin_faults(pin: str, files: Files, tag: Tag) -> Faults:
-    """Compare a root or digest that is known from outside with what the tag names."""
+def pin_faults(
+    pins: Iterable[str],
+    files: Files,
+    tag: Tag,
+    ledger: Ledger | None,
+    commits: Collection[str],
+) -> Faults:
+    """Find what each digest that is known from outside stands for in this release.
+
+    A root or head of an earlier ledger still stands for its first manifests; a commit
+    that was pinned is still an ancestor of the release's (T21, T22).
+    """
     known = {
         tag.commit,
         tag.release.facts_root,
@@ -248,6 +249,13 @@ def pin_faults(pin: str, files: Files, tag: Tag) -> Faults:
         sha256(files.get("manifest.json", b"")),
         *(head.sha256 for head in tag.release.heads),
         *(head.root for head in tag.release.heads),
+        *commits,
     }
-    if pin not in known:
-        yield wrong(f"the pin {pin[:16]}… names nothing in this release")
+    known |= pinned(ledger, files).keys() if ledger else set()
+    for pin in pins:
+        if pin not in known:
+            what = "commit" if len(pin) == COMMIT else "root, head or checkpoint"
+            yield wrong(
+                f"the pin {pin[:16]}… names nothing in this release: no {what} of this"
+                " ledger and history, so either was rewritten since it was pinned"
+            )

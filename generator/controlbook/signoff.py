@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from .digest import ZERO, sha256
 from .errors import ControlbookError
 from .model import SignOff
+from .narratives import MOST_SHARED, hollow, same_text
 from .timeline import iso
 from .yamlwriter import flow_list, flow_mapping, literal, paragraphs, quoted
 
@@ -33,17 +34,6 @@ _FORMATS = {OWNER: "controlbook/attestation/1", ASSESSOR: "controlbook/signoff/1
 _FOLDERS = {OWNER: "controls", ASSESSOR: "requirements"}
 _ABOUT = {OWNER: "control", ASSESSOR: "requirement"}
 
-SHORTEST = 20
-"""Characters below which a statement says nothing."""
-FEWEST_WORDS = 4
-MOST_SHARED = 3
-"""Requirements that one and the same statement may stand for."""
-
-_PLACEHOLDER = re.compile(
-    r"\b(?:todo|tbd|tbc|fixme|xxx+|lorem|ipsum|placeholder|asdf\w*|qwert\w*|foo ?bar)\b"
-    r"|\bn/a\b|<[^>]*>|\.\.\.\s*\Z|\A\W*\Z",
-    re.IGNORECASE,
-)
 _SHORT = 12
 
 
@@ -52,30 +42,13 @@ def path_of(role: str, assessment: str, about: str) -> str:
     return f"signoffs/{assessment}/{_FOLDERS[role]}/{about}.yml"
 
 
-def hollow(statement: str) -> str:
-    """Say why a text says nothing; empty where it may well say something."""
-    words = re.findall(r"\w+", statement.casefold())
-    placeholder = _PLACEHOLDER.search(statement)
-    if placeholder:
-        return f"it holds the placeholder {placeholder[0].strip()!r}"
-    if len(" ".join(statement.split())) < SHORTEST:
-        return f"it has fewer than {SHORTEST} characters"
-    if len(set(words)) < FEWEST_WORDS:
-        return f"it has fewer than {FEWEST_WORDS} different words"
-    return ""
-
-
 def check_statement(about: str, statement: str, others: Mapping[str, str]) -> None:
     """Refuse a statement without content of its own.
 
     `others` holds the statements made so far, by control or requirement.
     """
     reason = hollow(statement)
-    same = sorted(
-        other
-        for other, text in others.items()
-        if other != about and _folded(text) == _folded(statement)
-    )
+    same = same_text(about, statement, others)
     if not reason and len(same) >= MOST_SHARED:
         reason = f"the same text stands for {', '.join(same)}"
     if reason:
@@ -83,10 +56,6 @@ def check_statement(about: str, statement: str, others: Mapping[str, str]) -> No
         raise ControlbookError(
             message, advice="say in your own words what you looked at and found"
         )
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def record(  # noqa: PLR0913 - what a person puts their name to

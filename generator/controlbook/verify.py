@@ -9,14 +9,16 @@ Rules enforced here (design section 7, trust.md section 3):
  5. sources: the human files can be read, and are those that the tag names;
  6. coverage: runs cover the period, or a published gap says where they do not;
  7. packs: what is carried of a pack has the root in its manifest, and states fold;
- 8. vault: a copy given with `--raw` holds every object, byte for byte;
+ 8. vault: a copy given with `--raw` holds every object, byte for byte; with `--online`
+    the vault itself is asked, and its replica; locks last as long as is asked for;
  9. release: files, manifest, tag and pin name the same roots;
 10. history: the carried repository holds this tag, these sources and this ledger, and
     nobody's unreviewed commits;
 11. findings: facts and data files, derived again from sources and ledger, are equal;
-12. sign-offs: what is published as signed is signed, and over this.
-Nothing is fetched, and what was not checked is listed. Empty or partial input never
-passes. Of several verdicts the worst stands: 3, 2, 4, 5, 1, 0.
+12. sign-offs: what is published as signed is signed, and over this;
+13. proofs: signatures and time stamps hold, and are those that the policy requires.
+Nothing is fetched unless asked, and what was not checked is listed. Empty or partial
+input never passes. Of several verdicts the worst stands: 3, 2, 4, 5, 1, 0.
 """
 
 from __future__ import annotations
@@ -29,21 +31,35 @@ from typing import TYPE_CHECKING
 
 from .approve import Record
 from .assess import assess
+from .assurance import (
+    Given,
+    proof_faults,
+    time_faults,
+    unchecked,
+    witness_faults,
+)
 from .carried import carry
-from .derivation import derive, figure_faults, status_faults
-from .digest import NotCanonicalError, canonical, sha256
+from .clones import clone_faults
+from .derivation import derive, facts_before, figure_faults, status_faults
+from .digest import NotCanonicalError, canonical, digest_of, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
+from .git import Repository
+from .keeping import kept, wanted_by
 from .ledger import examined
 from .library import read, sources_document
+from .online import ask, lock_faults, open_s3
+from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
-    arrivals,
     provenance_faults,
     read_provenance,
     repository_faults,
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
+from .render.changes import previous
+from .retention import least
+from .retrace import Present, retrace
 from .seals import (
     PACK,
     checkpoint_faults,
@@ -53,13 +69,17 @@ from .seals import (
     release_faults,
     sum_faults,
 )
+from .vault import prefix_of
 from .vault.directory import DirectoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from .carried import Carried
-    from .model import Assessment, Ledger, Library, Standing
+    from .derivation import Derived
+    from .digest import Json
+    from .model import Assessment, Ledger, Library, PeopleChange, Standing
+    from .proofs import Witness
     from .provenance import Provenance
     from .render.manifest import ReleaseManifest, Tag
     from .seals import Documents
@@ -73,9 +93,7 @@ SEVERITY = (
 )
 NEVER = (
     "whether AWS Config's verdicts are true, and whether all was collected",
-    "the present state of GitHub and of the vault: nothing was fetched",
-    "when anything happened, beyond what Git, AWS and GitHub claimed: no trusted time",
-    "signatures of people, tags and checkpoints: no keys were given",
+    "the present state of GitHub: nothing was fetched",
 )
 
 
@@ -90,8 +108,8 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Tell whether it found nothing."""
-        return not self.faults
+        """Tell whether it found nothing but remarks."""
+        return self.code is Exit.FINE
 
     @property
     def code(self) -> Exit:
@@ -127,24 +145,54 @@ def worst(codes: Iterable[Exit]) -> Exit:
     return next((code for code in SEVERITY if code in found), Exit.FINE)
 
 
-def verify(path: Path, *, raw: Path | None = None, pin: str = "") -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """Which vault is to be asked, with the credentials of whoever verifies."""
+
+    vault: str = ""
+    """`s3://bucket/prefix` as known from outside; empty: as the bundle names it."""
+    replica: str = ""
+    """The same of a replica in a second account."""
+    watch: Callable[[int, int], None] = lambda _done, _of: None
+    """Told how many of how many objects were looked at."""
+
+
+def verify(
+    path: Path,
+    *,
+    raw: Path | None = None,
+    pin: str = "",
+    given: Given | None = None,
+    online: Online | None = None,
+    git: Path | None = None,
+) -> Verdict:
     """Check a bundle (a zip or its unpacked folder) against itself, and more if given.
 
-    `raw` is a copy of the vault; `pin` is a root or digest known from outside.
+    `raw` is a copy of the vault and `pin` a digest that is known from outside, where
+    nothing else is `given`; `online` asks the vault itself; `git` is a clone that
+    somebody outside kept.
     """
-    if raw is not None and not raw.is_dir():
+    given = given or Given(raw=raw, pins=(pin.strip().lower(),) if pin.strip() else ())
+    if given.raw is not None and not given.raw.is_dir():
         message = "there is no such folder"
-        raise ControlbookError(message, place=str(raw), advice="name a vault's copy")
+        raise ControlbookError(
+            message, place=str(given.raw), advice="name a vault's copy"
+        )
     bundle = carry(path)
     with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
-        pass_ = _Pass(bundle=bundle, folder=Path(folder))
+        pass_ = _Pass(
+            bundle=bundle, folder=Path(folder), given=given, online=online, clone=git
+        )
         pass_.step("paths", len(bundle.files), _path_faults(bundle))
+        if given.require:
+            pass_.step("required", len(given.require), given.missing())
         if bundle.files and not bundle.faults:
-            pass_.inside(raw, pin.strip().lower())
+            pass_.inside()
+    facts = bundle.files.get("facts.json", b"")
     return Verdict(
         checks=tuple(pass_.checks),
         not_checked=(*pass_.not_checked, *NEVER),
-        facts_root=sha256(bundle.files.get("facts.json", b"")),
+        facts_root=sha256(facts) if facts else "",
         tag=sha256(bundle.files.get("release.tag", b"")),
     )
 
@@ -163,6 +211,9 @@ class _Pass:
     bundle: Carried
     folder: Path
     """An empty one, for the repository that the bundle carries."""
+    given: Given
+    online: Online | None = None
+    clone: Path | None = None
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
 
@@ -183,7 +234,7 @@ class _Pass:
             if path.startswith(folder)
         }
 
-    def inside(self, raw: Path | None, pin: str) -> None:
+    def inside(self) -> None:
         files = self.bundle.files
         self.step("files", len(files), sum_faults(files))
         documents = read_documents(files)
@@ -199,15 +250,16 @@ class _Pass:
         opening = None
         if ledger and library and assessment:
             opening = self._evidence(documents, ledger, assessment, whole=whole)
-            self._vault(raw, ledger, library)
+            self._vault(self.given.raw, ledger, library)
+            self._locks(ledger, library, assessment)
         else:
             self.skip(
                 "coverage, packs, findings and sign-offs",
                 "ledger or sources cannot be read",
             )
         self.step("release", len(manifest.files), release_faults(files, manifest, tag))
-        self._pin(pin, tag)
         provenance = self._history(tag, ledger, whole=whole)
+        self._pin(tag, ledger, provenance)
         if not (ledger and library and assessment):
             return
         if provenance is None or opening is None:
@@ -216,16 +268,32 @@ class _Pass:
                 "the ledger is not whole, or states or history cannot be read",
             )
             return
+        try:
+            record, seen, people = self._record(
+                library, ledger, assessment, opening, provenance
+            )
+            before = self._before(manifest, assessment, opening, provenance)
+        except ControlbookError as error:
+            self.step("proofs", 0, [(error.code, error.message)])
+            self.skip("findings and sign-offs, derived again", "proofs stay unread")
+            return
         derived = derive(
-            Record(
-                library=library,
-                findings=assess(library, ledger, opening, assessment),
-                ledger=ledger,
-                assessment=assessment,
-                arrivals=arrivals(provenance, library),
-            ),
+            record,
             commit=provenance.commit,
             release=manifest.release,
+            before=before,
+            people=people,
+            trail=retrace(
+                provenance.repository,
+                Present(
+                    commit=provenance.commit.id,
+                    library=library,
+                    ledger=ledger,
+                    opening=opening,
+                    assessment=assessment,
+                    witnesses=seen,
+                ),
+            ),
         )
         self.step(
             "findings",
@@ -235,6 +303,85 @@ class _Pass:
         published = documents.rows("requirements")
         count = len(derived.report.statuses)
         self.step("sign-offs", count, status_faults(derived, published))
+        self._proofs(derived, record, seen, provenance)
+
+    def _record(
+        self,
+        library: Library,
+        ledger: Ledger,
+        assessment: Assessment,
+        opening: tuple[Standing, ...],
+        provenance: Provenance,
+    ) -> tuple[Record, tuple[Witness, ...], tuple[PeopleChange, ...]]:
+        """Bring together what the programme itself judged by: its own keys."""
+        seen = witnesses(self._manifests(), library, Trust())
+        found = gather(
+            provenance.repository,
+            provenance.commit.id,
+            library=library,
+            ledger=ledger,
+            assessment=assessment,
+            seen=seen,
+            trust=Trust(),
+        )
+        record = Record(
+            library=library,
+            findings=assess(library, ledger, opening, assessment),
+            ledger=ledger,
+            assessment=assessment,
+            arrivals=found.arrivals,
+            proofs=found.proofs,
+            grants=found.grants,
+        )
+        return record, seen, found.people
+
+    def _before(
+        self,
+        manifest: ReleaseManifest,
+        assessment: Assessment,
+        opening: tuple[Standing, ...],
+        provenance: Provenance,
+    ) -> Mapping[str, Json] | None:
+        """Derive the facts of the release that an addendum follows, from its tag."""
+        name = previous(manifest.release, assessment.id)
+        if not name:
+            return None
+        document, due = facts_before(provenance, name, assessment.id, opening)
+        faults = []
+        if digest_of(document) != due:
+            text = f"{name}: its facts, derived again, are not those that its tag names"
+            faults.append(wrong(text))
+        self.step("addendum", 1, faults)
+        return document
+
+    def _proofs(
+        self,
+        derived: Derived,
+        record: Record,
+        seen: tuple[Witness, ...],
+        provenance: Provenance,
+    ) -> None:
+        """Hold signatures and time stamps against what is required, and by whom."""
+        given, library, ledger = self.given, record.library, record.ledger
+        proofs = record.proofs
+        if given.trust != Trust():
+            seen = witnesses(self._manifests(), library, given.trust)
+            proofs = prove(library, ledger, record.arrivals, seen, given.trust)
+        policy = dict(record.assessment.policy)
+        if given.policy is not None:
+            policy = dict(given.policy)
+        self.step(
+            "proofs",
+            len(proofs) + len(seen),
+            (
+                *proof_faults(policy, derived.report.statuses, proofs),
+                *witness_faults(policy, seen, library, given.trust),
+                *time_faults(ledger, provenance, seen),
+            ),
+        )
+        self.not_checked.extend(
+            unchecked(given, record.assessment, seen, proofs.values(), provenance)
+        )
 
     def _ledger(self, tag: Tag | None) -> tuple[Ledger | None, bool]:
         """Read the ledger; tell whether it reaches every head that the tag names."""
@@ -340,16 +487,58 @@ class _Pass:
         objects.extend((paper.path, paper.object) for paper in library.manual.values())
         manifests = {f"ledger/{p}": data for p, data in self.below("ledger/").items()}
         count = len(objects) + len(manifests)
-        self.step("vault", count, vault_faults(DirectoryVault(raw), objects, manifests))
+        copy = DirectoryVault(raw, prefix_of(library.settings.vault))
+        self.step("vault", count, vault_faults(copy, objects, manifests))
 
-    def _pin(self, pin: str, tag: Tag | None) -> None:
-        if not pin:
+    def _locks(self, ledger: Ledger, library: Library, assessment: Assessment) -> None:
+        """Hold the locks against what is wanted: as recorded, or as the vault says."""
+        wanted = wanted_by(assessment, least(library, assessment))
+        items = tuple(kept(library, ledger, self._manifests(), wanted))
+        if self.online is None:
+            locked = [item for item in items if item.lock_mode not in ("", "none")]
+            if locked:
+                self.step("locks", len(locked), lock_faults(locked))
+            else:
+                self.skip("how long the evidence is kept", "its vault has no lock")
+            self.skip(
+                "the vault as it is now: versions, delete markers, locks",
+                "it was not asked (--online)",
+            )
+            return
+        ours, named = self.online.vault, library.settings.vault
+        try:
+            vault = open_s3(ours or named)
+            replica = open_s3(self.online.replica) if self.online.replica else None
+        except ControlbookError as error:
+            self.step("online", 0, [lacking(str(error))])
+            return
+        asked = ask(vault, items, ledger, replica=replica, watch=self.online.watch)
+        self.step("online", len(items), asked)
+        if not ours:
+            self.skip(
+                f"whether {named} is the vault that was agreed on",
+                "its name came from the bundle (--vault)",
+            )
+        if replica is None:
+            self.skip(
+                "whether the evidence outlives the vault's AWS account",
+                "closing an account ends its locks, and no copy in a second account"
+                " was compared (--replica)",
+            )
+
+    def _pin(
+        self, tag: Tag | None, ledger: Ledger | None, provenance: Provenance | None
+    ) -> None:
+        pins = self.given.pins
+        if not pins:
             self.skip(
                 "whether this is the release that everybody has",
-                "no pin was given (--pin), and a bundle rebuilt as a whole would pass",
+                "no pin supplied (--pin), and a bundle rebuilt as a whole would pass",
             )
         elif tag:
-            self.step("pin", 1, pin_faults(pin, self.bundle.files, tag))
+            commits = provenance.commits if provenance else ()
+            files = self.bundle.files
+            self.step("pin", len(pins), pin_faults(pins, files, tag, ledger, commits))
 
     def _history(
         self, tag: Tag | None, ledger: Ledger | None, *, whole: bool
@@ -379,4 +568,20 @@ class _Pass:
             *(review_faults(found, ledger) if ledger and whole else ()),
         ]
         self.step("history", len(found.sources) + len(found.ledger), faults)
+        self._clone(found)
         return found
+
+    def _clone(self, provenance: Provenance) -> None:
+        if self.clone is None:
+            self.skip(
+                "whether history was rewritten since somebody saw it",
+                "no clone that was kept outside was given (--git)",
+            )
+            return
+        faults = clone_faults(
+            Repository.find(self.clone),
+            provenance.repository,
+            provenance.commit.id,
+            self._manifests(),
+        )
+        self.step("clone", 1, faults)

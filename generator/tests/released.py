@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from controlbook.vault import Vault
+    from controlbook.vault.s3 import S3Vault
+
 NAME = "PCI-2028-FEB"
 LEDGER = "5b0c6f0e-2f1d-4f5b-9a53-6f6f2a1c7d10"
 PROD, STAGING, FOREIGN = "111122223333", "111122224444", "111122229999"
@@ -150,6 +153,8 @@ class Example:
     """Days (seq) on which nobody collects."""
     annotated: bool = True
     ledger: str = LEDGER
+    locked: S3Vault | None = None
+    """Evidence goes there, and into a folder where there is none."""
     now: Instant = START
     states: tuple[Standing, ...] = ()
     runs: list[Run] = field(default_factory=list)
@@ -157,7 +162,7 @@ class Example:
 
     def __post_init__(self) -> None:
         self.repository = Repository.create(self.root / "programme")
-        self.vault = DirectoryVault(self.root / "vault")
+        self.vault: Vault = self.locked or DirectoryVault(self.root / "vault")
         self.rules = tuple(
             instance(account, POPULATION[account]) for account in sorted(POPULATION)
         )
@@ -179,7 +184,9 @@ class Example:
             "frameworks/pci-dss-3.2.1.yml": FRAMEWORK,
             f"signoffs/{NAME}/assessment.yml": ASSESSMENT,
             ".github/CODEOWNERS": OWNERS,
-            "pyproject.toml": SETTINGS.replace(LEDGER, self.ledger),
+            "pyproject.toml": SETTINGS.replace(
+                "../vault", self.locked.url if self.locked else "../vault"
+            ).replace(LEDGER, self.ledger),
             "evidence/manual/security-policy.yml": manual(document),
         }
         self.repository.write_and_commit(
@@ -320,7 +327,7 @@ class Example:
             aws_date=self.now,
             principal="arn:aws:sts::111122226666:assumed-role/collector/ci",
             endpoint="http://127.0.0.1",
-            vault="directory",
+            vault=self.vault.kind,
             collector=(("name", "controlbook"), ("version", "0.1.0")),
             expected=expected,
             collected=collected,
@@ -354,7 +361,7 @@ class Example:
         )
         return replace(
             stored,
-            bucket="vault",
+            bucket="vault" if stored.lock_mode == "none" else stored.bucket,
             records=made.records,
             content_sha256=made.content_sha256,
             content_size=made.content_size,
@@ -380,7 +387,9 @@ class Example:
 
     @property
     def programme(self) -> Programme:
-        return Programme(self.repository, "main")
+        programme = Programme(self.repository, "main")
+        programme.vault = self.vault
+        return programme
 
     def annotate(self) -> None:
         found = self.programme.findings(NAME)
@@ -478,9 +487,10 @@ def example(
     skip: tuple[int, ...] = (),
     annotated: bool = True,
     ledger: str = LEDGER,
+    locked: S3Vault | None = None,
 ) -> Example:
     """Make the programme up to its last sign-off."""
-    made = Example(root, skip=skip, ledger=ledger)
+    made = Example(root, skip=skip, ledger=ledger, locked=locked)
     made.collect()
     if annotated:
         made.annotate()
@@ -611,12 +621,13 @@ file: "policy.pdf"
 content_sha256: "{sha256(b"policy")}"
 size: "6"
 object:
-  bucket: "vault"
+  bucket: "{"vault" if document.lock_mode == "none" else document.bucket}"
   key: "{document.key}"
   version_id: "{document.version_id}"
   sha256: "{document.sha256}"
   size: "6"
-  lock_mode: "none"
+  lock_mode: "{document.lock_mode}"
+  lock_until: "{document.lock_until}"
 """
 
 

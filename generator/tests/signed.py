@@ -13,6 +13,7 @@ from controlbook.digest import sha256
 from controlbook.model import (
     Annotation,
     Arrival,
+    Grant,
     Ledger,
     Library,
     Pull,
@@ -163,8 +164,12 @@ def record(
     pulls: dict[str, Pull] | None = None,
     arrivals: dict[str, Arrival] | None = None,
     ledger: Ledger | None = None,
+    granted: Pull | None = None,
 ) -> Record:
-    """Bring it together; `pulls` and `arrivals` replace those of some paths."""
+    """Bring it together; `pulls` and `arrivals` replace those of some paths.
+
+    `granted` is the pull request that brought the delegations.
+    """
     base = base or library()
     own = {file.path: pull_of(file) for file in base.signoffs} | (pulls or {})
     found = {path: arrival_of(pull, path) for path, pull in own.items()}
@@ -174,7 +179,7 @@ def record(
         rules=(),
         transitions=(),
         objects=(),
-        pulls=tuple(own.values()),
+        pulls=(*own.values(), *([granted] if granted else [])),
     )
     runs = (ledger or small.ledger()).runs
     chain = Ledger(runs={**runs, "reviews": (reviews,)})
@@ -184,4 +189,8 @@ def record(
         ledger=chain,
         assessment=base.assessments["PCI-2028-FEB"],
         arrivals=found | (arrivals or {}),
+        grants=tuple(
+            Grant(delegation=given, merge=granted.merge if granted else "")
+            for given in base.assessments[ASSESSMENT.id].delegations
+        ),
     )

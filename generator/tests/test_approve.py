@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import signed
@@ -10,8 +11,11 @@ import small
 from controlbook.approve import Record, approve
 from controlbook.model import (
     Delegation,
+    Grant,
     Ledger,
     Library,
+    MappedControl,
+    MappingState,
     Pull,
     RequirementStatus,
     Status,
@@ -77,6 +81,30 @@ def test_attested_waits_for_the_assessor() -> None:
     row = judged(signed.record(base))
     assert row.status is Status.ATTESTED
     assert row.waiting == (("m-lindqvist", "sign 3.4"),)
+
+
+def test_a_requirement_that_rests_on_proposals_cannot_be_signed() -> None:
+    record = signed.record()
+    framework = record.library.frameworks["pci-dss-3.2.1"]
+    proposal = MappedControl(
+        control="buckets-encrypted", source="aws", state=MappingState.PROPOSED
+    )
+    bare = replace(
+        framework.requirements["9.1"], inherited="", mappings=(proposal,), controls=()
+    )
+    library = replace(
+        record.library,
+        frameworks={
+            framework.id: replace(
+                framework, requirements={**framework.requirements, "9.1": bare}
+            )
+        },
+    )
+    proposed = replace(record, library=library)
+    refused(proposed, "rests on proposed mappings that nobody reviewed", "9.1")
+    assert judged(proposed, "9.1").waiting == (
+        ("m-lindqvist", "have the proposed mappings of 9.1 reviewed"),
+    )
 
 
 def test_a_requirement_without_controls_needs_the_assessor_alone() -> None:
@@ -325,35 +353,114 @@ def test_a_proof_that_the_policy_demands_is_not_replaced_by_less() -> None:
     assert row.status is Status.UNREVIEWED
 
 
-@pytest.mark.threat("T64")
-def test_a_delegate_counts_within_the_dates_and_not_after() -> None:
-    def delegated(end: str) -> Record:
-        base = signed.library()
-        given = Delegation(
-            giver="m-lindqvist",
-            receiver="c-novak",
-            role="assessor",
-            requirements=("3.4",),
-            interval=Interval(instant("2028-02-01T00:00:00Z"), instant(end)),
-        )
-        scope = replace(signed.ASSESSMENT, delegations=(given,))
-        base = signed.signed(replace(base, assessments={scope.id: scope}))
-        file = next(f for f in base.signoffs if f.path == PATH)
-        acting = replace(file, person="c-novak", github_id="4100301")
-        base = replace(
-            base,
-            signoffs=tuple(acting if f.path == PATH else f for f in base.signoffs),
-        )
-        owners = signed.CODEOWNERS.replace(b"@m-lindqvist", b"@m-lindqvist @c-novak")
-        arrival = replace(
-            signed.arrival_of(signed.pull_of(acting), PATH), codeowners=owners
-        )
-        return signed.record(base, arrivals={PATH: arrival})
+NOVAK = "4100301"
+"""The compliance officer, who stands in for m-lindqvist."""
 
-    assert judged(delegated("2028-03-01T00:00:00Z")).status is (
-        Status.SIGNED_WITH_DEVIATIONS
+
+def given(**changes: Any) -> Delegation:  # noqa: ANN401 - fields of all types
+    fields: dict[str, Any] = {
+        "giver": "m-lindqvist",
+        "receiver": "c-novak",
+        "role": "assessor",
+        "requirements": ("3.4",),
+        "interval": Interval(
+            instant("2028-02-01T00:00:00Z"), instant("2028-03-01T00:00:00Z")
+        ),
+    }
+    return Delegation(**fields | changes)
+
+
+def granting(github_id: str) -> Pull:
+    """Give the captured pull request that brought the delegation."""
+    file = next(f for f in signed.library().signoffs if f.path == PATH)
+    approved = signed.pull_of(replace(file, path="assessment", github_id=github_id))
+    return replace(approved, paths=(signed.ASSESSMENT.path,))
+
+
+def delegated(
+    *delegations: Delegation, approver: str = NOVAK, by: str = "c-novak"
+) -> Record:
+    """Let somebody sign 3.4 by delegation."""
+    base = signed.library()
+    scope = replace(signed.ASSESSMENT, delegations=delegations)
+    base = signed.signed(replace(base, assessments={scope.id: scope}))
+    file = next(f for f in base.signoffs if f.path == PATH)
+    acting = replace(file, person=by, github_id=base.people[by].github_ids[0])
+    files = tuple(acting if f.path == PATH else f for f in base.signoffs)
+    base = replace(base, signoffs=files)
+    login = base.people[by].login.encode()
+    owners = signed.CODEOWNERS.replace(b"@m-lindqvist", b"@m-lindqvist @" + login)
+    arrival = replace(
+        signed.arrival_of(signed.pull_of(acting), PATH), codeowners=owners
     )
-    refused(delegated("2028-02-10T00:00:00Z"), "c-novak is not the assessor")
+    return signed.record(base, arrivals={PATH: arrival}, granted=granting(approver))
+
+
+@pytest.mark.threat("T64")
+@pytest.mark.parametrize("approver", [NOVAK, "4100202"])
+def test_a_delegate_counts_within_the_dates(approver: str) -> None:
+    row = judged(delegated(given(), approver=approver))
+    assert row.status is Status.SIGNED_WITH_DEVIATIONS
+
+
+@pytest.mark.threat("T64")
+def test_an_expired_delegation_names_its_dates() -> None:
+    until = Interval(instant("2028-02-01T00:00:00Z"), instant("2028-02-10T00:00:00Z"))
+    refused(
+        delegated(given(interval=until)),
+        "holds from 2028-02-01T00:00:00Z to 2028-02-10T00:00:00Z, not at",
+    )
+
+
+@pytest.mark.threat("T64")
+def test_a_delegation_that_was_taken_back_ends_there() -> None:
+    revoked = given(revoked=instant("2028-02-18T00:00:00Z"))
+    refused(delegated(revoked), "to 2028-02-18T00:00:00Z, not at")
+    later = given(revoked=instant("2028-02-25T00:00:00Z"))
+    assert judged(delegated(later)).status is Status.SIGNED_WITH_DEVIATIONS
+
+
+@pytest.mark.threat("T64")
+def test_a_delegation_runs_out_between_writing_and_approving() -> None:
+    end = Instant(signed.SIGNED_AT + 30_000)
+    until = Interval(instant("2028-02-01T00:00:00Z"), end)
+    refused(delegated(given(interval=until)), "not at 2028-02-19T09:31:00Z")
+
+
+@pytest.mark.threat("T64")
+def test_a_delegation_is_not_passed_on() -> None:
+    first = given(receiver="j-moreau")
+    second = given(giver="j-moreau")
+    refused(delegated(first, second), "by j-moreau passes on what was delegated")
+
+
+@pytest.mark.threat("T64")
+def test_a_foreign_delegation_gives_nothing() -> None:
+    refused(delegated(given(giver="j-moreau")), "gives away what is not theirs")
+    refused(delegated(given(requirements=("3.5",))), "is not the assessor of 3.4")
+    refused(delegated(given(role="owner")), "is not the assessor of 3.4")
+
+
+@pytest.mark.threat("T64")
+def test_a_delegation_that_somebody_else_approved_gives_nothing() -> None:
+    refused(
+        delegated(given(), approver="4100123"),
+        "approved neither by them nor by a compliance officer",
+    )
+
+
+@pytest.mark.threat("T64")
+def test_a_delegation_without_a_captured_review_gives_nothing() -> None:
+    record = delegated(given())
+    record = replace(record, grants=(Grant(delegation=given(), merge="f" * 40),))
+    refused(record, "approved neither by them nor by a compliance officer")
+
+
+def test_scope_does_not_change_when_a_delegation_is_taken_back() -> None:
+    # What a delegate signed before stays current; what comes after does not count.
+    kept = given(revoked=instant("2028-02-25T00:00:00Z"))
+    assert delegated(kept).findings.closed
+    assert judged(delegated(kept)).judgement.stale == ()
 
 
 def test_a_rejection_is_shown_as_such() -> None:
@@ -365,6 +472,72 @@ def test_a_withdrawn_sign_off_no_longer_counts() -> None:
     row = judged(signed.record(with_file(decision="withdraw")))
     assert row.status is Status.ATTESTED
     assert row.waiting == (("m-lindqvist", "sign 3.4"),)
+
+
+def test_a_rejection_may_be_followed_by_a_signature() -> None:
+    rejected = with_file(decision="reject", conclusion="")
+    assert judged(signed.record(rejected)).waiting == ()
+    assert judged(signed.record()).status is Status.SIGNED_WITH_DEVIATIONS
+
+
+def test_a_withdrawn_attestation_takes_the_sign_off_with_it() -> None:
+    path = "signoffs/PCI-2028-FEB/controls/key-management.yml"
+    base = signed.library()
+    files = tuple(
+        replace(f, decision="withdraw") if f.path == path else f for f in base.signoffs
+    )
+    row = judged(signed.record(replace(base, signoffs=files)), "3.5")
+    assert row.status is Status.UNREVIEWED
+    assert "the attestation of key-management does not count" in row.judgement.reasons
+    assert ("j-moreau", "attest key-management") in row.waiting
+
+
+def test_one_statement_for_many_requirements_counts_for_none() -> None:
+    base = signed.library()
+    said = "I looked at everything and know of nothing else."
+    shared = tuple(
+        replace(f, statement=said) if f.role == "owner" else f for f in base.signoffs
+    )
+    more = tuple(
+        replace(f, about=f"other-{n}", path=f"signoffs/PCI-2028-FEB/controls/o{n}.yml")
+        for n in range(3)
+        for f in shared
+        if f.about == "key-management" and f.role == "owner"
+    )
+    row = judged(signed.record(replace(base, signoffs=(*shared, *more))), "3.5")
+    reasons = row.attestations["key-management"].reasons
+    assert any("also stands for" in text and "other-0" in text for text in reasons)
+
+
+@pytest.mark.parametrize("text", ["TODO", "ok", "asdf asdf asdf asdf asdf"])
+def test_a_statement_that_says_nothing_does_not_count(text: str) -> None:
+    refused(signed.record(with_file(statement=text)), "its statement says nothing")
+
+
+def test_a_statement_carried_over_is_flagged_and_counts() -> None:
+    base = signed.library()
+    file = next(f for f in base.signoffs if f.path == PATH)
+    before = replace(
+        signed.ASSESSMENT,
+        id="PCI-2028-JAN",
+        period=Interval(
+            instant("2028-01-01T00:00:00Z"), instant("2028-02-01T00:00:00Z")
+        ),
+    )
+    old = replace(
+        file,
+        assessment=before.id,
+        path="signoffs/PCI-2028-JAN/requirements/3.4.yml",
+        statement=f"  {file.statement.upper()}",
+    )
+    base = replace(
+        base,
+        assessments={**base.assessments, before.id: before},
+        signoffs=(*base.signoffs, old),
+    )
+    row = judged(signed.record(base))
+    assert row.judgement.flags == ("text unchanged since PCI-2028-JAN",)
+    assert row.status is Status.SIGNED_WITH_DEVIATIONS
 
 
 def test_while_collecting_the_status_is_collecting_with_an_interim_one() -> None:

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
-from controlbook.codeowners import IGNORED_FROM, lint, owners
+from controlbook.codeowners import IGNORED_FROM, generate, lint, owners
+from controlbook.library import GOVERNED, read
 from controlbook.model import (
     Assessment,
     Control,
@@ -16,52 +21,54 @@ from controlbook.model import (
 )
 from controlbook.timeline import Interval, instant
 
-CASES = [
-    # pattern, paths that match, paths that do not
-    ("*", "a a/b .github/CODEOWNERS", ""),
-    ("*.js", "a.js a/b/c.js", "a.jsx a.js.txt"),
-    ("/*.js", "a.js", "b/a.js"),
-    ("docs/", "docs/a docs/a/b x/docs/a", "docs"),
-    ("/docs/", "docs/a docs/a/b", "x/docs/a docs"),
-    ("docs/*", "docs/a", "docs/a/b x/docs/a"),
-    ("/docs/*", "docs/a", "docs/a/b"),
-    ("docs", "docs docs/a x/docs x/docs/a/b", "docsx xdocs/a"),
-    ("/docs", "docs docs/a docs/a/b", "x/docs"),
-    ("a/b", "a/b a/b/c", "x/a/b a/bc"),
-    ("/a/b", "a/b a/b/c", "x/a/b"),
-    ("**/logs", "logs logs/a x/logs x/y/logs/z", "xlogs"),
-    ("**/logs/", "logs/a x/logs/a", "logs"),
-    ("a/**", "a/b a/b/c", "a b/a"),
-    ("a/**/b", "a/b a/x/b a/x/y/b a/b/c", "ab a/xb"),
-    ("**/a/b", "a/b x/a/b x/y/a/b/c", "x/ab"),
-    ("**", "a a/b", ""),
-    ("a*", "a ab abc/d x/ab", "ba"),
-    ("/a*", "a ab abc/d", "x/ab"),
-    ("a?c", "abc x/abc/d", "ac abbc a/c"),
-    ("/a/*/c", "a/b/c a/b/c/d", "a/c a/b/x/c"),
-    ("/a/*/c/", "a/b/c/d", "a/b/c"),
-    ("/a/*.yml", "a/b.yml", "a/b/c.yml a/b.yaml"),
-    ("/signoffs/*/controls/x.yml", "signoffs/P/controls/x.yml", "signoffs/controls/x"),
-    ("/", "", "a a/b"),
-    ("a.b", "a.b", "axb"),
-    ("A", "A A/b", "a"),
-    ("/.github/", ".github/CODEOWNERS .github/workflows/x.yml", "x/.github/y"),
-    ("(a)", "(a)", "a"),
-    ("a+", "a+", "aa"),
-]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORPUS = Path(__file__).parent / "data/codeowners"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "path", "expected"),
-    [
-        pytest.param(p, path, hit, id=f"{p}-{path}-{hit}")
-        for p, yes, no in CASES
-        for paths, hit in ((yes, True), (no, False))
-        for path in paths.split()
-    ],
-)
+def _patterns() -> Iterator[tuple[str, str, bool]]:
+    """Read patterns.txt: (pattern, path, whether it matches)."""
+    pattern = ""
+    text = (CORPUS / "patterns.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line[:2] in {"+ ", "- "}:
+            for path in line[2:].split():
+                yield pattern, path.replace("%20", " "), line[0] == "+"
+        elif line and not line.startswith("# "):
+            pattern = line
+
+
+def _files() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Read files.txt: (CODEOWNERS, path, owners)."""
+    text = (CORPUS / "files.txt").read_text(encoding="utf-8").split("\n", 2)[2]
+    for block in text.split("---\n"):
+        rows = block.splitlines()
+        lines = [row for row in rows if " => " not in row]
+        for row in rows:
+            path, arrow, named = row.partition(" => ")
+            if arrow:
+                who = () if named == "nobody" else tuple(named.split())
+                yield "\n".join(lines) + "\n", path, who
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    cases = [*_patterns(), *_files()]
+    assert len(set(cases)) == len(cases) >= 250
+
+
+@pytest.mark.threat("T50")
+@pytest.mark.parametrize(("pattern", "path", "expected"), [*_patterns()])
 def test_patterns_match_as_on_github(pattern: str, path: str, expected: bool) -> None:  # noqa: FBT001 - a table
     assert bool(owners(f"{pattern} @a\n".encode(), path)) is expected
+
+
+@pytest.mark.threat("T50")
+@pytest.mark.parametrize(("text", "path", "expected"), [*_files()])
+def test_files_name_owners_as_on_github(
+    text: str, path: str, expected: tuple[str, ...]
+) -> None:
+    assert owners(text.encode(), path) == expected
 
 
 def test_an_escaped_space_belongs_to_the_pattern() -> None:
@@ -194,3 +201,24 @@ def test_a_file_that_nobody_can_read_through_is_a_problem() -> None:
 def test_a_member_may_stand_for_the_team() -> None:
     text = SOUND.replace("@ex/net", "@olga")
     assert found(text) == ""
+
+
+def test_what_is_generated_for_the_example_passes_the_lint() -> None:
+    root = Path(__file__).parents[2]
+    files = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for prefix in GOVERNED
+        for path in [root / prefix, *(root / prefix).rglob("*")]
+        if path.is_file()
+    }
+    library = read(files)
+    text = generate(library)
+    assert lint(replace(library, codeowners=text), files) == ()
+    assert owners(text, "signoffs/PCI-2028-Q1/requirements/3.4.yml") == (
+        "@m-lindqvist",
+    )
+    assert owners(text, "signoffs/X/controls/network-flows-recorded.yml") == (
+        "@example/networking",
+    )
+    assert owners(text, "anything/else") == ("@c-novak",)
+    assert generate(library) == text

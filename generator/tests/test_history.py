@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from controlbook.history import (
     share_of,
 )
 from controlbook.model import Standing, State, Transition
+from controlbook.render.words import ENDINGS
 from controlbook.timeline import Instant, Interval, union
 
 KEY = ("k", "AWS::S3::Bucket/b")
@@ -55,6 +57,23 @@ def test_a_state_holds_until_the_next_one() -> None:
 def test_deleted_resource_ends_deviation_without_remediation() -> None:
     (piece,) = fold(move(10, State.NON_COMPLIANT), move(12, State.ABSENT, "deleted"))
     assert (piece.end, piece.ended_by) == (12, "deleted")
+
+
+@pytest.mark.parametrize(
+    ("after", "cause", "ending"),
+    [
+        (State.COMPLIANT, "", "remediated"),
+        (State.NOT_APPLICABLE, "", "not-applicable"),
+        (State.ABSENT, "deleted", "deleted"),
+        (State.ABSENT, "", "left-population"),
+        (State.INSUFFICIENT_DATA, "", "evidence-lost"),
+        (State.UNKNOWN, "vanished", "evidence-lost"),
+    ],
+)
+def test_only_compliance_is_remediation(after: State, cause: str, ending: str) -> None:
+    (first, *_) = fold(move(10, State.NON_COMPLIANT), move(12, after, cause))
+    assert first.ended_by == ending
+    assert ending in ENDINGS
 
 
 def test_a_removed_rule_leaves_its_resources_unseen_not_gone() -> None:

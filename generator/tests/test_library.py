@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import base64
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from controlbook.digest import canonical, sha256
 from controlbook.errors import InvalidFiles
+from controlbook.kinds.people import look
 from controlbook.kinds.signoffs import SUBJECT
 from controlbook.library import (
     GOVERNED,
@@ -593,6 +595,99 @@ def test_a_delegate_signs_within_the_delegation_only(
     files[SIGNOFF_AT] = SIGNOFF.replace(b'"aziz"', b'"dana"').replace(b"102", b"103")
     found = problems(files)
     assert ("dana is not the assessor of 3.9" not in found) is fine
+
+
+REVOCATION = """\
+  - from: "aziz"
+    to: "dana"
+    role: "assessor"
+    requirements: ["3.9"]
+    revoked: "2028-04-02T00:00:00Z"
+retention"""
+
+
+@pytest.mark.threat("T64")
+def test_a_later_entry_takes_a_delegation_back() -> None:
+    text = DELEGATION.replace("retention", REVOCATION)
+    files = edited(ASSESSMENT_AT, "retention", text)
+    (given,) = load(files)[0].assessments["A-1"].delegations
+    assert given.revoked == instant("2028-04-02T00:00:00Z")
+    assert given.allows(instant("2028-04-01T23:59:59Z"))
+    assert not given.allows(instant("2028-04-02T00:00:00Z"))
+    files[SIGNOFF_AT] = SIGNOFF.replace(b'"aziz"', b'"dana"').replace(b"102", b"103")
+    assert "dana is not the assessor of 3.9" in problems(files)
+
+
+def test_what_was_never_given_cannot_be_taken_back() -> None:
+    files = edited(ASSESSMENT_AT, "retention", f"delegations:\n{REVOCATION}")
+    assert "takes back a delegation that does not stand above it" in problems(files)
+
+
+KEY = (
+    "ssh-ed25519 "
+    + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+)
+
+
+def keyed(key: str, again: str = "") -> dict[str, bytes]:
+    files = edited(PEOPLE_AT, "roles:", f"ssh_keys: ['{key}']\n    roles:")
+    if again:
+        at, old = files[PEOPLE_AT], b"    roles:"
+        first, second, rest = at.split(old, 2)
+        new = f"    ssh_keys: ['{again}']\n    roles:".encode()
+        files[PEOPLE_AT] = first + old + second + new + rest
+    return files
+
+
+def test_a_public_key_is_taken() -> None:
+    assert problems(keyed(f"{KEY} olga@laptop")) == ""
+
+
+@pytest.mark.threat("T60")
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("AAAA", "is no public SSH key"),
+        (f'namespaces="*" {KEY}', "is no public SSH key"),
+        (KEY.replace("ssh-ed25519", "ssh-rsa"), "is no public SSH key of type ssh-rsa"),
+        ("ssh-ed25519 AAAA=A", "is no public SSH key"),
+    ],
+)
+def test_what_is_no_plain_public_key(key: str, why: str) -> None:
+    assert why in problems(keyed(key))
+
+
+@pytest.mark.threat("T40")
+def test_a_key_belongs_to_one_person() -> None:
+    assert "this key is" in problems(keyed(KEY, f"{KEY} another comment"))
+
+
+@pytest.mark.threat("T65")
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Olga", "0lga", True),
+        ("Olga", "01ga", True),
+        ("cocoa", "\u0441\u043e\u0441\u043e\u0430", True),
+        ("Marnie", "Mamie", True),
+        ("Ann Bell", "ANN  BE11", True),
+        ("Müller", "Muller", False),
+        ("Ann", "Anne", False),
+    ],
+)
+def test_what_looks_the_same(one: str, other: str, same: object) -> None:
+    assert (look(one) == look(other)) is same
+
+
+@pytest.mark.threat("T65")
+def test_two_people_that_look_the_same_are_told() -> None:
+    text = PEOPLE.decode()
+    names = [line for line in text.splitlines() if line.strip().startswith("name:")]
+    first = names[0].split(":", 1)[1].strip().strip('"')
+    twin = first.replace("O", "0").replace("o", "0")
+    assert twin != first
+    files = edited(PEOPLE_AT, names[1].strip(), f'name: "{twin}"')
+    assert "this name, to the eye, is" in problems(files)
 
 
 def test_an_owner_is_no_delegate_of_the_assessor() -> None:

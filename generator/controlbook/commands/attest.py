@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from controlbook.model import SignOff
+    from controlbook.model import Assessment, Library, SignOff
     from controlbook.outcome import Outcome
     from controlbook.subjects import Subject
 
@@ -42,6 +42,22 @@ if TYPE_CHECKING:
 class _Words:
     statement: str
     conclusion: str = ""
+
+
+def _only_proposed(library: Library, assessment: Assessment, control: str) -> str:
+    """Say where a control is proposed and not reviewed, which nobody can attest."""
+    framework = library.frameworks[assessment.framework]
+    numbers = [
+        number
+        for number in assessment.requirements
+        if control in framework.requirements[number].proposed
+    ]
+    if not numbers:
+        return ""
+    return (
+        f"it is only proposed for {', '.join(numbers)}: review the mapping in "
+        f"{framework.path} and say `state: reviewed`"
+    )
 
 
 def attest(options: argparse.Namespace) -> Outcome:
@@ -54,7 +70,9 @@ def attest(options: argparse.Namespace) -> Outcome:
         if name not in findings.controls:
             message = f"{assessment.id} has no control {name!r} in scope"
             raise ControlbookError(
-                message, advice=f"it has {', '.join(findings.controls)}"
+                message,
+                advice=_only_proposed(library, assessment, name)
+                or f"it has {', '.join(findings.controls)}",
             )
         _must_be_explained(programme, assessment.id, findings.controls[name].ids, name)
     words = _words(options, options.controls)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlbook.errors import ControlbookError
+from controlbook.errors import ControlbookError, Exit
+from controlbook.licensed import texts
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import Build, building, refuse_dirty, release_at
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 def build(options: argparse.Namespace) -> Outcome:
     """Build a release at its tag, or anything as a draft."""
+    if options.internal and not options.draft:
+        message = "--internal shows licensed text, which belongs on a draft only"
+        raise ControlbookError(message, advice="add --draft", code=Exit.USAGE)
     programme = Programme.open(options.root)
     name = _which(programme, options.assessment)
     release = "" if options.draft else release_at(programme, name)
@@ -30,7 +34,8 @@ def build(options: argparse.Namespace) -> Outcome:
         refuse_dirty(programme)
     out = (options.out or programme.repository.root / "build").resolve()
     with building(out) as folder:
-        made = Build(programme, name, release, folder)
+        licensed = texts(programme) if options.internal else {}
+        made = Build(programme, name, release, folder, licensed)
         if release:
             made.bundle()
         names = made.install(out)

@@ -6,16 +6,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlbook.check import check as check_files
+from controlbook.codeowners import approvers, owner_changes
 from controlbook.errors import ControlbookError, Exit
+from controlbook.git import CODEOWNERS, ran_backwards, signed_with_owners
 from controlbook.library import load
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
+from controlbook.timeline import iso
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
+    from controlbook.codeowners import Approvers
     from controlbook.errors import Problem
     from controlbook.model import Findings
+
+CODEOWNERS_FOLDERS = (".github/", "CODEOWNERS", "docs/CODEOWNERS")
+"""Where GitHub looks for the file, and where twins of it would stand."""
+PATHS = 5
+"""Paths of a line that `--owners` shows."""
 
 
 def check(options: argparse.Namespace) -> Outcome:
@@ -24,12 +34,18 @@ def check(options: argparse.Namespace) -> Outcome:
     library, problems = load(programme.files)
     found: list[str] = []
     notes: list[str] = []
+    noticed: list[str] = []
+    rows: tuple[Approvers, ...] = ()
     if not problems:
         programme.library = library
         findings, notes = _findings(programme)
-        problems = check_files(library, programme.files, findings)
+        files = programme.files
+        elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
+        problems = check_files(library, {**elsewhere, **files}, findings)
         found = _unreviewed(programme)
-    return _outcome(sorted(problems), found, notes)
+        noticed = _noticed(programme, files)
+        rows = approvers(library, files)
+    return _outcome(sorted(problems), found, notes, noticed, rows, show=options.owners)
 
 
 def _findings(programme: Programme) -> tuple[dict[str, Findings], list[str]]:
@@ -56,11 +72,68 @@ def _unreviewed(programme: Programme) -> list[str]:
     ]
 
 
-def _outcome(problems: list[Problem], found: list[str], notes: list[str]) -> Outcome:
+def _noticed(programme: Programme, files: Mapping[str, bytes]) -> list[str]:
+    """Say what a reviewer should see, though no rule is broken."""
+    repository = programme.repository
+    commits = repository.landed(programme.commit)
+    base = repository.files_at(commits[min(1, len(commits) - 1)].id, [CODEOWNERS])
+    now = files.get(CODEOWNERS, b"")
+    moved = owner_changes(base.get(CODEOWNERS, b""), now, files)
+    return [
+        *(
+            f"{CODEOWNERS}: {path} was {_named(old)}'s to approve, is {_named(new)}'s"
+            for path, old, new in moved
+        ),
+        *(
+            f"commit {commit.id[:10]} changed {CODEOWNERS} together with"
+            f" {records[0]}; the owners before it decided"
+            for commit, records in signed_with_owners(commits)
+        ),
+        *(
+            f"commit {commit.id[:10]} claims {iso(commit.at)}, before its first parent"
+            f" {parent.id[:10]} ({iso(parent.at)})"
+            for commit, parent in ran_backwards(commits)
+        ),
+    ]
+
+
+def _named(owners: tuple[str, ...]) -> str:
+    return " or ".join(owners) or "nobody"
+
+
+def _owners(rows: tuple[Approvers, ...]) -> str:
+    return "\n".join(
+        f"{CODEOWNERS}:{row.line} {row.pattern or '(no line)'}: "
+        f"{_named(row.people)}{_strangers(row)}\n  "
+        + "\n  ".join(row.paths[:PATHS])
+        + (f"\n  … and {len(row.paths) - PATHS} more" if len(row.paths) > PATHS else "")
+        for row in rows
+    )
+
+
+def _strangers(row: Approvers) -> str:
+    names = ", ".join(row.strangers)
+    return f" (people.yml does not know {names})" if names else ""
+
+
+def _outcome(
+    problems: list[Problem],
+    found: list[str],
+    notes: list[str],
+    noticed: list[str],
+    rows: tuple[Approvers, ...],
+    *,
+    show: bool,
+) -> Outcome:
     code = Exit.USAGE if problems else Exit.FOUND if found else Exit.FINE
     lines = [*map(str, problems), *found, *(f"not checked: {note}" for note in notes)]
+    lines = [
+        *(lines or ["everything is in order"]),
+        *(f"noticed: {line}" for line in noticed),
+        *([_owners(rows)] if show and rows else []),
+    ]
     return Outcome(
-        text="\n".join(lines) if lines else "everything is in order",
+        text="\n".join(lines),
         data={
             "schema": "controlbook/check/1",
             "problems": [
@@ -74,6 +147,18 @@ def _outcome(problems: list[Problem], found: list[str], notes: list[str]) -> Out
             ],
             "found": found,
             "not_checked": notes,
+            "noticed": noticed,
+            "approvers": [
+                {
+                    "line": row.line,
+                    "pattern": row.pattern,
+                    "owners": list(row.owners),
+                    "people": list(row.people),
+                    "unknown": list(row.strangers),
+                    "paths": list(row.paths),
+                }
+                for row in rows
+            ],
         },
         code=code,
     )

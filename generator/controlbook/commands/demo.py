@@ -40,7 +40,6 @@ from .attest import attest, signoff
 from .collect import collect
 from .evidence import evidence
 from .release import release
-from .verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -117,7 +116,19 @@ def demo(options: Namespace) -> Outcome:
             act()
         _say(f"released, after {time.monotonic() - started:.0f} s")
     bundle = root / "build" / f"{ASSESSMENT}.zip"
-    verdict = verify(Namespace(path=bundle, raw=_vault(root), pin=None))
+    verdict = verify(
+        Namespace(
+            path=bundle,
+            raw=_vault(root),
+            pin=None,
+            policy=None,
+            allowed_signers=None,
+            tsa_roots=None,
+            require=None,
+            online=False,
+            quiet=True,
+        )
+    )
     return Outcome(
         text=_summary(root, bundle, verdict, time.monotonic() - started),
         data={

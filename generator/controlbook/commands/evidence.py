@@ -17,8 +17,9 @@ from controlbook.errors import ControlbookError
 from controlbook.people import deliver
 from controlbook.programme import Programme
 from controlbook.reading import id_flaw
+from controlbook.retention import retained_until
 from controlbook.timeline import iso
-from controlbook.vault.documents import retention, store
+from controlbook.vault.documents import store
 from controlbook.yamlwriter import quoted
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def evidence(options: argparse.Namespace) -> Outcome:
         programme.vault,
         options.file.name,
         content,
-        retain_until=retention(programme.library, end),
+        retain_until=retained_until(programme.library, (), end),
     )
     received = now(options.received or options.as_of)
     expires = now(options.expires) if options.expires else end
@@ -104,6 +105,7 @@ def _record(
         "size": str(stored.size),
         "lock_mode": stored.lock_mode,
         "lock_until": stored.lock_until,
+        "encryption": stored.encryption,
     }
     lines = [f"{key}: {value}" for key, value in fields.items() if value]
     lines.append("object:")

@@ -6,7 +6,10 @@ Rules enforced here (design section 6, ADR 0007):
   commit reached main without a review;
 - the release writes a checkpoint of the ledger, builds, and tags; the tag names the
   facts root and the publication root;
-- a release that fails leaves no tag.
+- a release that died is taken up by the next one, wherever it stopped: a checkpoint
+  that only the vault has is copied to Git first, and a tag at this commit is built;
+- what is released is never released again: what came later makes an addendum
+  (`<assessment>-r2`), which lists what it changes, and has to change something.
 """
 
 from __future__ import annotations
@@ -14,62 +17,85 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlbook.clock import now
-from controlbook.digest import canonical, parse_canonical
 from controlbook.errors import ControlbookError, Exit
 from controlbook.model import Status
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
-from controlbook.publishing import Build, building, refuse_dirty
-from controlbook.render.manifest import ledger_heads, tag_message
-from controlbook.vault.documents import retention
+from controlbook.publishing import Build, building, refuse_dirty, release_at
+from controlbook.render.changes import named, numbered, substantial
+from controlbook.render.manifest import tag_message
+
+from .checkpoint import recovered, write_checkpoint
 
 if TYPE_CHECKING:
     import argparse
 
-    from controlbook.timeline import Instant
+    from controlbook.model import RequirementStatus
 
 DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
-CHECKPOINTS = "evidence/checkpoints"
 
 
 def release(options: argparse.Namespace) -> Outcome:
     """Check, write the checkpoint, build, tag, and write the bundle."""
     at = now(options.as_of)
-    programme = Programme.open(options.root)
+    programme = recovered(Programme.open(options.root), at)
     name = programme.assessment(options.assessment).id
     refuse_dirty(programme)
-    _refuse_released(programme, name)
-    _refuse_unfinished(programme, name)
-    programme = _checkpoint(programme, at)
+    tag = release_at(programme, name)
+    done = (programme.repository.root / "build" / f"{name}.zip").exists()
+    tagged = bool(tag) and (not done or options.push)
+    if not tagged:
+        earlier = programme.releases(name)
+        tag = named(name, numbered(earlier[-1], name) + 1 if earlier else 1)
+        _refuse_taken(programme, tag)
+        _refuse_unfinished(programme, name)
+        if earlier:
+            _refuse_unchanged(programme, name, earlier[-1])
+        programme = write_checkpoint(programme, at)
     repository = programme.repository
     out = repository.root / "build"
     with building(out) as folder:
-        made = Build(programme, name, name, folder)
-        repository.tag(
-            name,
-            programme.commit,
-            tag_message(made.publication.release),
-            at=at,
-            author=repository.configured_author(),
-        )
+        made = Build(programme, name, tag, folder)
+        if not tagged:
+            repository.tag(
+                tag,
+                programme.commit,
+                tag_message(made.publication.release),
+                at=at,
+                author=repository.configured_author(),
+            )
         made.bundle()
         names = made.install(out)
     if options.push:
         branch = programme.library.settings.branch
-        repository.push("origin", f"HEAD:refs/heads/{branch}", f"refs/tags/{name}")
-    facts_root = made.report.facts_root
+        repository.push("origin", f"HEAD:refs/heads/{branch}", f"refs/tags/{tag}")
+    report = made.report
+    facts_root = report.facts_root
     return Outcome(
         text="\n".join(
             [
-                f"released {name} at {programme.commit[:10]}",
+                f"released {tag} at {programme.commit[:10]}",
                 f"facts root {facts_root}",
+                *(f"changed since {report.supersedes}:" for _ in report.changes[:1]),
+                *(f"  {change.sentence}" for change in report.changes),
                 *(f"wrote {out / each}" for each in names),
             ]
         ),
         data={
             "schema": "controlbook/release/1",
             "assessment": name,
-            "tag": name,
+            "tag": tag,
+            "supersedes": report.supersedes,
+            "changes": [
+                {
+                    "kind": change.kind,
+                    "about": change.about,
+                    "field": change.field,
+                    "before": change.before,
+                    "after": change.after,
+                }
+                for change in report.changes
+            ],
             "commit": programme.commit,
             "facts_root": facts_root,
             "publication_root": made.publication.release.publication_root,
@@ -78,20 +104,36 @@ def release(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _refuse_released(programme: Programme, name: str) -> None:
-    if name in programme.repository.tags():
-        message = f"{name} is released already"
+def _refuse_taken(programme: Programme, tag: str) -> None:
+    if tag in programme.repository.tags():
+        message = f"the tag {tag} stands on another history than this commit"
         raise ControlbookError(
             message,
-            place=f"tag {name}",
-            advice="build it at its tag; what came later needs an addendum",
+            place=f"tag {tag}",
+            advice="see what it names with `git show`; a release is never replaced",
+            code=Exit.INTEGRITY,
         )
+
+
+def _refuse_unchanged(programme: Programme, name: str, last: str) -> None:
+    document = programme.facts(name, programme.statuses(name), programme.subjects(name))
+    if not substantial(programme.changes_since(last, name, document)):
+        message = f"{name} is released already, and nothing in it has changed since"
+        raise ControlbookError(
+            message, place=f"tag {last}", advice="build it at its tag"
+        )
+
+
+def _reasons(row: RequirementStatus) -> list[str]:
+    files = [row.judgement, *row.attestations.values()]
+    return [reason for each in files if each.signoff for reason in each.reasons]
 
 
 def _refuse_unfinished(programme: Programme, name: str) -> None:
     unsigned = [
         f"{number} is {row.status}"
         + "".join(f", waiting for {who} to {what}" for who, what in row.waiting[:1])
+        + "".join(f": {reason}" for reason in _reasons(row)[:1])
         for number, row in programme.statuses(name).items()
         if row.status not in DONE
     ]
@@ -105,42 +147,3 @@ def _refuse_unfinished(programme: Programme, name: str) -> None:
             [f"{name} cannot be released yet:", *unsigned, *unreviewed]
         )
         raise ControlbookError(message, code=Exit.FOUND)
-
-
-def _checkpoint(programme: Programme, at: Instant) -> Programme:
-    """Commit heads and Merkle roots of all streams, unless the last one holds them."""
-    streams = {
-        head.stream: {"seq": head.seq, "sha256": head.sha256, "root": head.root}
-        for head in ledger_heads(programme.ledger)
-    }
-    earlier = sorted(
-        path for path in programme.files if path.startswith(f"{CHECKPOINTS}/")
-    )
-    if earlier:
-        last = parse_canonical(programme.files[earlier[-1]])
-        if isinstance(last, dict) and last.get("streams") == streams:
-            return programme
-    number = len(earlier) + 1
-    content = canonical(
-        {
-            "type": "controlbook/checkpoint/1",
-            "ledger": programme.library.settings.ledger,
-            "number": number,
-            "streams": streams,
-        }
-    )
-    # As with every manifest: the vault first, Git last.
-    programme.vault.put(
-        f"ledger/checkpoints/{number:06d}.json",
-        content,
-        role="checkpoint",
-        retain_until=retention(programme.library, at),
-    )
-    repository = programme.repository
-    repository.write_and_commit(
-        {f"{CHECKPOINTS}/{number:06d}.json": content},
-        f"Write checkpoint {number} of the ledger\n",
-        at=at,
-        author=repository.configured_author(),
-    )
-    return Programme(repository)

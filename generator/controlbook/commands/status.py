@@ -11,12 +11,13 @@ from controlbook.model import Status
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.timeline import iso
+from controlbook.trail import Trail
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from controlbook.model import RequirementStatus
+    from controlbook.model import Judgement, RequirementStatus
 
 DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
 
@@ -29,23 +30,92 @@ def status(options: argparse.Namespace) -> Outcome:
         if options.assessment
         else sorted(programme.library.assessments)
     )
-    shown = {name: programme.statuses(name) for name in names}
+    # What is released is judged at its tag: later edits on main do not touch it.
+    at = {name: programme.released(name) or programme for name in names}
+    shown = {name: at[name].statuses(name) for name in names}
+    tags = {name: programme.releases(name)[-1:] for name in names}
+    trails = {
+        # History is walked only where there is something to date.
+        name: at[name].trail(name) if _any_stale(table) else Trail()
+        for name, table in shown.items()
+    }
     unfinished = any(
         row.status not in DONE for table in shown.values() for row in table.values()
     )
     return Outcome(
-        text="\n\n".join(_text(programme, name, shown[name]) for name in names),
+        text="\n\n".join(
+            _text(at[name], name, shown[name], trails[name], tags[name])
+            + (_differences(trails[name]) if options.verbose else "")
+            for name in names
+        ),
         data={
             "schema": "controlbook/status/1",
             "commit": programme.commit,
-            "assessments": [_data(programme, name, shown[name]) for name in names],
+            "assessments": [
+                {
+                    **_data(at[name], name, shown[name], trails[name]),
+                    "released": "".join(tags[name]),
+                    "judged_at": at[name].commit,
+                }
+                for name in names
+            ],
         },
         code=Exit.FOUND if unfinished else Exit.FINE,
     )
 
 
+def _any_stale(table: Mapping[str, RequirementStatus]) -> bool:
+    return any(
+        judgement.stale
+        for row in table.values()
+        for judgement in (row.judgement, *row.attestations.values())
+    )
+
+
+def _differences(trail: Trail) -> str:
+    """Show since when each sign-off is stale, with the difference, line by line."""
+    lines: list[str] = []
+    for stale in trail.stale:
+        lines.append(f"\n{stale.path}: {stale.words}")
+        lines.append(f"  signed {stale.signed or 'nothing'}")
+        lines.append(f"  now    {stale.now}")
+        for file in stale.files:
+            lines.append(
+                f"  {file.path}: {file.before[:12] or 'absent'} → "
+                f"{file.after[:12] or 'absent'}"
+            )
+            lines.extend(f"    {line}" for line in file.difference)
+            if file.left_out:
+                lines.append(f"    … and {file.left_out} more lines")
+    return "\n".join(["", *lines]) if lines else ""
+
+
+def _since(trail: Trail, path: str, part: str) -> dict[str, object]:
+    """Give the commit since which a part is stale, and the files behind it."""
+    for stale in trail.stale_of(path):
+        if stale.part == part:
+            return {
+                "since": stale.origin.commit if stale.origin else "",
+                "files": [
+                    {
+                        "path": file.path,
+                        "before": file.before,
+                        "after": file.after,
+                        "difference": list(file.difference),
+                        "left_out": file.left_out,
+                    }
+                    for file in stale.files
+                ],
+            }
+    return {}
+
+
 def _text(
-    programme: Programme, name: str, table: Mapping[str, RequirementStatus]
+    programme: Programme,
+    name: str,
+    table: Mapping[str, RequirementStatus],
+    trail: Trail,
+    release: tuple[str, ...],
 ) -> str:
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
@@ -54,6 +124,10 @@ def _text(
     period = assessment.period
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
+        *(
+            f"released as {tag}, at {programme.commit[:10]}; judged there"
+            for tag in release
+        ),
         f"collected until {collected} · {len(found.deviations)} deviations · "
         f"{len(found.gaps)} evidence gaps · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
@@ -61,30 +135,45 @@ def _text(
     width = max((len(number) for number in table), default=0)
     for number, row in table.items():
         state = row.status if row.interim is None else f"{row.status} ({row.interim})"
-        lines.append(f"  {number:<{width}}  {state:<24}  {_why(row)}".rstrip())
+        why = _why(row, trail)
+        lines.append(f"  {number:<{width}}  {state:<24}  {why}".rstrip())
     return "\n".join(lines)
 
 
-def _why(row: RequirementStatus) -> str:
+def _why(row: RequirementStatus, trail: Trail) -> str:
     parts = [
-        f"{stale.name} changed {stale.signed[:8]} → {stale.now[:8]}"
-        for stale in row.judgement.stale
-    ]
-    parts.extend(
-        f"{control}: {stale.name} changed {stale.signed[:8]} → {stale.now[:8]}"
-        for control, judgement in row.attestations.items()
+        f"{about}{stale.name} changed{_when(trail, judgement, stale.name)} "
+        f"{stale.signed[:8]} → {stale.now[:8]}"
+        for about, judgement in (
+            ("", row.judgement),
+            *((f"{name}: ", found) for name, found in row.attestations.items()),
+        )
         for stale in judgement.stale
-    )
+    ]
     if row.judgement.signoff:
         parts.extend(row.judgement.reasons)
+    parts.extend(row.judgement.flags)
     parts.extend(f"{person}: {what}" for person, what in row.waiting)
     shown = parts[:3]
     more = [f"… and {len(parts) - len(shown)} more"] if len(parts) > len(shown) else []
     return "; ".join([*shown, *more])
 
 
+def _when(trail: Trail, judgement: Judgement, part: str) -> str:
+    path = judgement.signoff.path if judgement.signoff else ""
+    commits = [
+        row.origin.commit[:7]
+        for row in trail.stale_of(path)
+        if row.part == part and row.origin
+    ]
+    return f" in {commits[0]}" if commits else ""
+
+
 def _data(
-    programme: Programme, name: str, table: Mapping[str, RequirementStatus]
+    programme: Programme,
+    name: str,
+    table: Mapping[str, RequirementStatus],
+    trail: Trail,
 ) -> dict[str, object]:
     found = programme.findings(name)
     return {
@@ -100,9 +189,19 @@ def _data(
                 "interim": row.interim or "",
                 "conclusion": row.conclusion,
                 "reasons": list(row.judgement.reasons),
+                "proof": row.judgement.level,
+                "flags": list(row.judgement.flags),
                 "stale": [
-                    {"name": s.name, "signed": s.signed, "now": s.now}
-                    for s in row.judgement.stale
+                    {
+                        "file": judgement.signoff.path,
+                        "name": s.name,
+                        "signed": s.signed,
+                        "now": s.now,
+                        **_since(trail, judgement.signoff.path, s.name),
+                    }
+                    for judgement in (row.judgement, *row.attestations.values())
+                    if judgement.signoff
+                    for s in judgement.stale
                 ],
                 "unannotated": list(row.unannotated),
                 "waiting": [

@@ -7,7 +7,9 @@ Rules enforced here:
 - identity is the numeric id; a login or an e-mail address is only shown;
 - every review is kept, in GitHub's order of submission; nothing is judged here;
 - a result that GitHub did not give stays empty: it is not a pass;
-- both names of a renamed file count as touched.
+- both names of a renamed file count as touched;
+- of a review's text the SSH signatures are kept, and nothing else: the text stays in
+  the vault.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from urllib.parse import parse_qsl
 
 from controlbook.digest import sha256
 from controlbook.errors import ControlbookError, Exit
-from controlbook.model import Pull, Review
+from controlbook.model import Pull, Review, Signature
 from controlbook.timeline import instant
 
 from . import Answer
@@ -35,6 +37,13 @@ if TYPE_CHECKING:
 _VOLATILE = {"_links", "node_id", "current_user_can_bypass"}
 _PART = re.compile(
     r"GET /repos/[^/]+/[^/]+/pulls/(\d+)(/files|/reviews|/commits)?(?:\?|$)"
+)
+_ARMOUR = re.compile(
+    r"(?P<path>signoffs/[A-Za-z0-9._()-]+/(?:controls|requirements)/"
+    r"[A-Za-z0-9._()-]+\.yml)"
+    r"|(?P<text>^-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/=]{1,80}\n){1,80}"
+    r"-----END SSH SIGNATURE-----$)",
+    re.ASCII | re.MULTILINE,
 )
 _SUITES = "/rulesets/rule-suites?"
 _LISTING = "/pulls?"
@@ -180,7 +189,24 @@ def _review(row: Any) -> Review:  # noqa: ANN401 - JSON
         state=row["state"],
         commit=row["commit_id"] or "",
         submitted=instant(row["submitted_at"]),
+        signatures=signatures_in(row.get("body") or ""),
     )
+
+
+def signatures_in(body: str) -> tuple[Signature, ...]:
+    """Find the armoured SSH signatures in a review's text.
+
+    The path of a sign-off file that stands before a signature says which file it is
+    over, so that not every signature has to be tried on every file.
+    """
+    found, path = [], ""
+    for part in _ARMOUR.finditer(body.replace("\r\n", "\n")):
+        if part["path"]:
+            path = part["path"]
+        else:
+            found.append(Signature(path=path, text=f"{part['text']}\n"))
+            path = ""
+    return tuple(found)
 
 
 def _pushers(commits: Iterable[Any]) -> tuple[str, ...]:

@@ -4,7 +4,8 @@
 Rules enforced here:
 - no GIT_* of the caller, no replace objects, no mailmap, no hooks, no signing, no
   pager, no locale, no question at a terminal;
-- what Git says when it refuses becomes an error that people can read.
+- what Git says when it refuses becomes an error that people can read;
+- who is interrupted ends Git in order, so that no lock file stays behind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controlbook.errors import ControlbookError
+from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import SECOND
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _SETTINGS = (
     "log.showSignature=false",
     "maintenance.auto=false",
 )
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
 Author = tuple[str, str]
 """(name, e-mail address)"""
 
@@ -63,17 +65,23 @@ def run(
         message = "git is not installed"
         raise ControlbookError(message, advice="install Git 2.38 or later")
     settings = [word for pair in _SETTINGS for word in ("-c", pair)]
-    done = subprocess.run(  # noqa: S603 - a fixed program, arguments without a shell
+    with subprocess.Popen(  # noqa: S603 - a fixed program, arguments without a shell
         [program, *settings, *arguments],
         cwd=folder,
-        input=stdin,
         env=_clean() | dict(environment or {}),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise _failure(arguments, folder, done.stderr.decode(errors="replace"))
-    return done.stdout
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        try:
+            output, said = child.communicate(stdin)
+        except BaseException:
+            # Asked to end, Git takes its lock files away; killed, it leaves them.
+            child.terminate()
+            raise
+    if child.returncode:
+        raise _failure(arguments, folder, said.decode(errors="replace"))
+    return output
 
 
 def _clean() -> dict[str, str]:
@@ -106,7 +114,13 @@ def _failure(arguments: Sequence[str], folder: Path, said: str) -> ControlbookEr
         )
     words = iter(arguments)
     verb = next((word for word in words if word != "-c" or not next(words, "")), "")
-    return GitFailedError(f"git {verb} failed: {what}", place=str(folder))
+    full = any(reason in said for reason in _NO_ROOM)
+    return GitFailedError(
+        f"git {verb} failed: {what}",
+        place=str(folder),
+        advice="make room and run it again" if full else "",
+        code=Exit.UNAVAILABLE if full else Exit.USAGE,
+    )
 
 
 def identity(

@@ -19,7 +19,15 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import SECOND, Instant
 
 from .bundle import write_bundle
-from .history import arrivals, unreviewed_commits
+from .history import (
+    Version,
+    arrival_log,
+    arrivals,
+    first_parents,
+    timed_commits,
+    unreviewed_commits,
+    versions,
+)
 from .paths import PLAIN, decoded, refuse_odd, under
 from .process import Author, GitFailedError, PushRejectedError, identity, run
 
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from controlbook.model import Arrival
+
+    from .history import Landed
 
 _ATTEMPTS = 3
 
@@ -37,6 +47,7 @@ class Repository:
     def __init__(self, root: Path) -> None:
         """Open the repository at `root`; refuses shallow clones and grafts."""
         self.root = Path(root)
+        self._landed: dict[str, tuple[Landed, ...]] = {}
         common, shallow = self._text(
             "rev-parse", "--git-common-dir", "--is-shallow-repository"
         ).splitlines()
@@ -480,9 +491,37 @@ class Repository:
 
     # --- history ---
 
+    def landed(self, rev: str = "HEAD") -> tuple[Landed, ...]:
+        """Give the commits of a branch's own line, newest first, read once."""
+        commit = self.resolve(rev)
+        if commit not in self._landed:
+            self._landed[commit] = tuple(first_parents(self, commit))
+        return self._landed[commit]
+
+    def arrival_log(self, rev: str, folder: str) -> dict[str, dict[str, Arrival]]:
+        """Tell for each first-parent commit which files of a folder it brought."""
+        return arrival_log(self, rev, folder)
+
+    def has_ancestor(self, rev: str, commit: str) -> bool:
+        """Tell whether a commit is there and lies in the history of a revision."""
+        try:
+            known = self.resolve(commit)
+            self.git("merge-base", "--is-ancestor", known, self.resolve(rev))
+        except ControlbookError:
+            return False
+        return True
+
     def arrivals(self, rev: str, paths: Sequence[str]) -> dict[str, Arrival]:
         """Tell for each path that is there at `rev` how its bytes came to main."""
         return arrivals(self, rev, paths)
+
+    def versions(self, rev: str, path: str) -> tuple[Version, ...]:
+        """Give every version of a file along the first parents, newest first."""
+        return versions(self, rev, path)
+
+    def timed_commits(self, rev: str) -> tuple[tuple[str, Instant], ...]:
+        """Give the first-parent commits with the times they claim, oldest first."""
+        return timed_commits(self, rev)
 
     def unreviewed_commits(self, rev: str, merges: Collection[str]) -> tuple[str, ...]:
         """Name the first-parent commits, newest first, that nobody reviewed."""

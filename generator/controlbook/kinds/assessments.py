@@ -8,17 +8,19 @@ Rules enforced here:
   with a reason. A reason under a parent's number covers everything below it that is
   not in scope itself;
 - what is in scope has controls or a reason to have none, and an assessor with that
-  role who owns none of its controls.
+  role who owns none of its controls;
+- a delegation is taken back by a later entry, so that what was granted stays readable.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controlbook.model import Assessment, Delegation
-from controlbook.timeline import Interval, instant
+from controlbook.retention import years_after
+from controlbook.timeline import Interval, instant, iso
 
 from .frameworks import answered, assessable, natural, with_ancestors
 
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
 
 FILE = "assessment.yml"
 DEFAULT = "default"
+LEVELS = ("L1", "L2", "L3")
 POLICY = {
-    "signoff": ("L1", "L2", "L3"),
-    "checkpoint": ("none", "ssh", "dsse", "sigstore", "rfc3161"),
+    "signoff": LEVELS,
+    "attestation": LEVELS,
+    "checkpoint": ("none", "ssh", "rfc3161", "ssh+rfc3161"),
 }
+"""What can be required of whom; an attestation needs what a sign-off needs, unless it
+is said apart."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
 _ACCOUNT_DIGITS = 12
@@ -100,7 +106,7 @@ def read_assessment(fields: Fields, id_: str, around: Around) -> Assessment:
         excluded=excluded,
         assessors=_assessors(fields, framework, requirements, around),
         delegations=_delegations(fields, framework, requirements, around),
-        retention_until=_retention(fields, period),
+        retention_until=_retention(fields, period, framework),
         policy=_policy(fields),
         entity=fields.optional("entity"),
         path=fields.page.path,
@@ -159,7 +165,15 @@ def _scope(
         lines = _listed(fields, framework, listed)
         scope = tuple(n for n in every if n in lines)
     for number in scope:
-        if not answered(framework.requirements[number]):
+        item = framework.requirements[number]
+        if item.rests_on_proposals:
+            fields.page.problem(
+                lines[number],
+                f"{number} is in scope, but rests on proposed mappings only "
+                f"({', '.join(item.proposed[:_SHOWN])})",
+                f"review them in {framework.path} and say `state: reviewed`",
+            )
+        elif not answered(item):
             fields.page.problem(
                 lines[number],
                 f"{number} is in scope, but {framework.path} maps nothing to it",
@@ -277,7 +291,7 @@ def _delegations(
     scope: tuple[str, ...],
     around: Around,
 ) -> tuple[Delegation, ...]:
-    found = []
+    found: list[Delegation] = []
     for row in fields.rows("delegations", required=False, filled=False):
         giver = row.reference("from", around.people, "person")
         receiver = row.reference("to", around.people, "person")
@@ -289,6 +303,10 @@ def _delegations(
                 if role == "assessor" and control:
                     message = f"{receiver} owns {control}, which {number} maps"
                     row.page.problem(line, message, "delegate to somebody else")
+        key = (giver, receiver, role, tuple(number for _, number in numbers))
+        if row.has("revoked"):
+            _revoke(row, key, found)
+            continue
         interval = row.span("the delegation")
         row.finish()
         if interval is not None:
@@ -297,20 +315,47 @@ def _delegations(
                     giver=giver,
                     receiver=receiver,
                     role=role,
-                    requirements=tuple(number for _, number in numbers),
+                    requirements=key[3],
                     interval=interval,
                 )
             )
     return tuple(found)
 
 
-def _retention(fields: Fields, period: Interval | None) -> Instant | None:
+def _revoke(
+    row: Fields, key: tuple[str, str, str, tuple[str, ...]], found: list[Delegation]
+) -> None:
+    """Take back the delegations above that name the same people, role and numbers."""
+    moment = row.moment("revoked")
+    row.finish()
+    same = [
+        number
+        for number, d in enumerate(found)
+        if (d.giver, d.receiver, d.role, d.requirements) == key
+    ]
+    if not same:
+        message = "takes back a delegation that does not stand above it"
+        row.page.problem(row.line(), message, "repeat its from, to and requirements")
+    for number in same:
+        earlier = found[number].revoked
+        if moment is not None and (earlier is None or moment < earlier):
+            found[number] = replace(found[number], revoked=moment)
+
+
+def _retention(
+    fields: Fields, period: Interval | None, framework: Framework | None
+) -> Instant | None:
     table = fields.table("retention", required=False)
     if table is None:
         return None
     until = table.moment("until")
     if until is not None and period is not None and until <= period.end:
         table.problem("until", "is not after the period's end", "keep evidence longer")
+    elif until is not None and period is not None and framework is not None:
+        due = years_after(period.end, framework.retention_years)
+        if until < due:
+            message = f"{framework.id} wants evidence kept until {iso(due)}"
+            table.problem("until", message, "keep evidence longer")
     table.finish()
     return until
 

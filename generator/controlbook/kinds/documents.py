@@ -88,6 +88,7 @@ def _object(fields: Fields) -> StoredObject:
         size=row.whole("size"),
         lock_mode=row.choice("lock_mode", LOCKS),
         lock_until=row.optional("lock_until"),
+        encryption=row.optional("encryption"),
     )
     if stored.lock_until:
         row.moment("lock_until")

@@ -3,7 +3,9 @@
 
 Rules enforced here:
 - a numeric GitHub id is the identity: it belongs to one person;
-- logins, ids and display names are unique, also to the eye (case, mixed scripts);
+- logins, ids and display names are unique, also to the eye (case, mixed scripts, and
+  letters that look alike, whatever script they are of);
+- a key is one public SSH key, and belongs to one person;
 - a team has members that exist, and no person's id.
 """
 
@@ -14,7 +16,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from controlbook.model import Person, Team
-from controlbook.reading import id_flaw
+from controlbook.reading import id_flaw, key_flaw
 
 if TYPE_CHECKING:
     from controlbook.reading import Fields
@@ -23,6 +25,11 @@ PATH = "signoffs/people.yml"
 
 ROLES = ("control-owner", "assessor", "compliance-officer", "engineer", "auditor")
 
+# Letters and digits of other scripts that are drawn like a Latin one.
+_ALIKE = str.maketrans(
+    "авеёзіјкмнорстухѕԁԛԝαβγεηικνορτυχω01i|5",  # noqa: RUF001 - that is the point
+    "abeë3ljkmhopctyxsdqwabyenlknoptuxwollls",
+)
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?\Z", re.ASCII)
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9][\w.-]{0,99}\Z", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,19}\Z")
@@ -58,6 +65,10 @@ def _person(id_: str, row: Fields, taken: dict[str, str]) -> Person:
     for line, number in numbers:
         if not _NUMBER.match(number):
             row.page.problem(line, f"{number!r} is not a numeric GitHub id")
+    keys = _optional_list(row, "ssh_keys")
+    for line, key in keys:
+        if flaw := key_flaw(key):
+            row.page.problem(line, f"ssh_keys: {key[:24]!r} {flaw}", "see ssh-keygen")
     roles = row.listing("roles")
     for line, role in roles:
         row.refer(line, role, ROLES, "role")
@@ -69,14 +80,17 @@ def _person(id_: str, row: Fields, taken: dict[str, str]) -> Person:
         roles=tuple(role for _, role in roles),
         organisation=row.optional("organisation"),
         qualification=row.optional("qualification"),
-        ssh_keys=tuple(k for _, k in _optional_list(row, "ssh_keys")),
+        ssh_keys=tuple(key for _, key in keys),
         valid=row.interval("valid", required=False),
     )
     row.finish()
     for key, what, value in (
         ("name", "name", unicodedata.normalize("NFKC", name).casefold()),
+        ("name", "name, to the eye,", look(name)),
         ("github", "GitHub login", login.casefold()),
+        ("github", "GitHub login, to the eye,", look(login)),
         *(("github_ids", "GitHub id", number) for number in person.github_ids),
+        *(("ssh_keys", "key", " ".join(k.split()[:2])) for k in person.ssh_keys),
     ):
         other = taken.setdefault(f"{what} {value}", id_)
         if value and other != id_:
@@ -110,6 +124,12 @@ def _check_id(id_: str, row: Fields) -> None:
     flaw = id_flaw(id_)
     if flaw:
         row.page.problem(row.line(), flaw, "choose another")
+
+
+def look(text: str) -> str:
+    """Give what a text looks like: look-alike letters become one, accents stay."""
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE)
+    return " ".join(folded.replace("rn", "m").replace("vv", "w").split())
 
 
 def _scripts(name: str) -> frozenset[str]:

@@ -4,6 +4,7 @@
 Rules enforced here:
 - the ledger's id is a UUID, so that two programmes never share a chain;
 - unknown settings are refused with the nearest known one, wrong types by name;
+- keys and roots that are trusted stand here, so that reviewers answer for them;
 - no credential stands here: those come from boto3's own chain and the environment.
 """
 
@@ -14,7 +15,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from controlbook.model import Settings
-from controlbook.reading import did_you_mean
+from controlbook.reading import did_you_mean, key_flaw
 
 if TYPE_CHECKING:
     from controlbook.reading import Page
@@ -38,14 +39,18 @@ _TEXTS = (
     "delivery-prefix",
     "collector-role",
     "vault",
+    "vault-profile",
     "github",
     "branch",
     "ticket-url",
     "entity",
+    "tsa-policy",
+    "licensed-text",
 )
-_KEYS = (*_TEXTS, "streams")
+_LISTS = ("checkpoint-keys", "tsa-roots")
+_KEYS = (*_TEXTS, "streams", *_LISTS)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
-_GITHUB = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}\Z")
+GITHUB = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}\Z")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
 
@@ -68,14 +73,39 @@ def read_settings(page: Page, data: bytes) -> Settings:
     if not _UUID.match(values.get("ledger", "")):
         line = _line(text, "ledger") if "ledger" in table else head
         page.problem(line, "ledger: is no UUID", "write one of your own, lower case")
-    if values.get("github") and not _GITHUB.match(values["github"]):
+    if values.get("github") and not GITHUB.match(values["github"]):
         page.problem(_line(text, "github"), "github: is not owner/name")
     if values.get("ticket_url") and "{ticket}" not in values["ticket_url"]:
         line = _line(text, "ticket-url")
         page.problem(line, "ticket-url: has no {ticket}", "say where the key goes")
     streams = _streams(page, _line(text, "streams"), table.get("streams"))
     values.setdefault("ledger", "")
-    return Settings(**values, **({"streams": streams} if streams else {}))  # type: ignore[arg-type] # keys are checked above
+    lists = {
+        key.replace("-", "_"): _list(page, _line(text, key), key, table[key])
+        for key in _LISTS
+        if key in table
+    }
+    if streams:
+        lists["streams"] = streams
+    return Settings(**values, **lists)  # type: ignore[arg-type] # keys are checked above
+
+
+def _list(page: Page, line: int, key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        page.problem(line, f"{key}: is no list of texts")
+        return ()
+    for number, text in enumerate(value, 1):
+        flaw = key_flaw(text) if key == "checkpoint-keys" else root_flaw(text)
+        if flaw:
+            page.problem(line, f"{key}: entry {number} {flaw}")
+    return tuple(value)
+
+
+def root_flaw(text: str) -> str:
+    """Say what makes a text no certificate; empty where it looks like one."""
+    if text.strip().startswith("-----BEGIN CERTIFICATE-----"):
+        return ""
+    return "is no certificate in PEM"
 
 
 def settings_table(data: bytes, page: Page | None = None) -> dict[str, object] | None:

@@ -111,7 +111,7 @@ def _delegated(delegation: Delegation, role: str, giver: str, record: SignOff) -
         delegation.role == role
         and delegation.giver == giver
         and delegation.receiver == record.person
-        and delegation.interval.contains(record.claimed_at)
+        and delegation.allows(record.claimed_at)
     )
 
 

@@ -188,6 +188,8 @@ def _repository_bundle(report: Report, repository: Repository) -> bytes:
             [
                 f"{report.commit.id}:refs/heads/{branch}",
                 f"refs/tags/{report.release}",
+                # An addendum lists what it changes, and that is derived again.
+                *([f"refs/tags/{report.supersedes}"] if report.supersedes else []),
             ],
             path,
         )

@@ -244,6 +244,10 @@ def judgement_document(library: Library, judgement: Judgement) -> dict[str, Json
         "reasons": list(judgement.reasons),
         "stale": [[part.name, part.signed, part.now] for part in judgement.stale],
     }
+    if judgement.level in {"L2", "L3"}:
+        document["level"] = judgement.level
+    if judgement.flags:
+        document["flags"] = list(judgement.flags)
     file, pull = judgement.signoff, judgement.pull
     if file:
         document["file"] = {

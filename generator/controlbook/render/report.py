@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controlbook.trail import Trail
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
         Framework,
         Ledger,
         Library,
+        MappedControl,
+        PeopleChange,
         RequirementStatus,
         Run,
         Standing,
     )
     from controlbook.subjects import Subject
     from controlbook.timeline import Instant
+
+    from .changes import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ def offered(assessment: str) -> tuple[Download, ...]:
                 ("Deviations", "deviations"),
                 ("Evidence gaps", "gaps"),
                 ("Evidence index, every run and object", "evidence-index"),
+                ("History of every requirement's status", "status-history"),
                 ("Sign-offs and attestations", "signoffs"),
             )
         ),
@@ -93,8 +100,20 @@ class Report:
     """`controlbook <version>`"""
     facts: Json = ""
     """The canonical facts themselves."""
+    trail: Trail = field(default_factory=Trail)
+    """How it came to this, from Git's history; no part of the facts."""
     toolchain: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
+    supersedes: str = ""
+    """The release that this one is an addendum to; empty for a first one."""
+    changes: tuple[Change, ...] = ()
+    """What it says otherwise than that release."""
+    people_changes: tuple[PeopleChange, ...] = ()
+    """Every change of people.yml, as it came to main."""
+    licensed: Mapping[str, str] = field(default_factory=dict)
+    """Number → the standard's own text (Markdown), on internal drafts only."""
+    users: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None
+    """What `crosswalk.users` gives for the library, worked out once for all pages."""
 
     @property
     def draft(self) -> bool:

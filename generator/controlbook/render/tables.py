@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InstanceResult,
         Judgement,
     )
+    from controlbook.trail import Origin
 
     from .report import Report
 
@@ -60,6 +61,10 @@ def tables(report: Report) -> tuple[Table, ...]:
         _signoffs(report),
         _documents(report),
         _transitions(report),
+        _status_history(report),
+        _governance_changes(report),
+        _people_changes(report),
+        *([_changes(report)] if report.supersedes else []),
     )
 
 
@@ -482,5 +487,87 @@ def _transitions(report: Report) -> Table:
     return _table(
         "transitions",
         "seq at rule account account_name region resource before after precision cause",
+        rows(),
+    )
+
+
+def _people_changes(report: Report) -> Table:
+    rows = (
+        (
+            change.person,
+            change.what,
+            change.commit,
+            change.pull or "",
+            _joined(change.approved_by),
+        )
+        for change in report.people_changes
+    )
+    return _table("people-changes", "person change commit pull approved_by", rows)
+
+
+def _changes(report: Report) -> Table:
+    """Give what an addendum says otherwise than the release before it."""
+    rows = (
+        (report.supersedes, each.kind, each.about, each.field, each.before, each.after)
+        for each in report.changes
+    )
+    return _table("changes", "since kind about field before after", rows)
+
+
+def _status_history(report: Report) -> Table:
+    def rows() -> Iterator[Row]:
+        for row in report.trail.changes:
+            pull = row.origin.pull
+            yield (
+                row.requirement,
+                row.before,
+                row.after,
+                row.conclusion,
+                row.why,
+                _joined(row.causes),
+                *_origin(row.origin),
+                iso(pull.merged_at) if pull else "",
+            )
+
+    return _table(
+        "status-history",
+        "requirement before after conclusion why causes commit committed_claimed"
+        " pull_request opened_by approved_by merged",
+        rows(),
+    )
+
+
+def _origin(origin: Origin) -> tuple[Cell, ...]:
+    return (
+        origin.commit,
+        iso(origin.at),
+        origin.pull.number if origin.pull else "",
+        origin.opened_by,
+        _joined(origin.approved_by),
+    )
+
+
+def _governance_changes(report: Report) -> Table:
+    def rows() -> Iterator[Row]:
+        for row in report.trail.governance:
+            yield (
+                row.path,
+                row.file.before,
+                row.file.after,
+                _joined(
+                    f"{path}: {_owners(old)} -> {_owners(new)}"
+                    for path, old, new in row.owners
+                ),
+                _joined(row.signs),
+                *_origin(row.origin),
+            )
+
+    def _owners(names: tuple[str, ...]) -> str:
+        return " ".join(names) or "nobody"
+
+    return _table(
+        "governance-changes",
+        "path sha256_before sha256_after owners_changed signed_in_the_same_commit"
+        " commit committed_claimed pull_request opened_by approved_by",
         rows(),
     )

@@ -141,6 +141,8 @@ GAP_REASONS = {
 ENDINGS = {
     "remediated": "compliant again",
     "deleted": "resource deleted (not a remediation)",
+    "left-population": "no longer looked at by the rule (not a remediation)",
+    "not-applicable": "the rule no longer applied (not a remediation)",
     "evidence-lost": "evidence lost (not a remediation)",
     "open": "still open",
 }

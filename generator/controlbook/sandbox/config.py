@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .config_aggregate import Aggregate
 from .config_local import Local
+from .config_packs import Packs
 from .history import History
 from .protocol import Service
 
@@ -25,6 +26,7 @@ def service(recording: Recording, trouble: Trouble, pager: Pager) -> Service:
     aggregate = Aggregate(recording, trouble, pager)
     local = Local(recording, trouble, pager)
     history = History(recording, trouble, pager)
+    packs = Packs(recording, pager)
     return Service(
         "config",
         {
@@ -40,5 +42,7 @@ def service(recording: Recording, trouble: Trouble, pager: Pager) -> Service:
             "DescribeDeliveryChannels": local.channels,
             "DescribeDeliveryChannelStatus": local.channel_status,
             "GetResourceConfigHistory": history.read,
+            "DescribeConformancePacks": packs.describe,
+            "DescribeConformancePackCompliance": packs.compliance,
         },
     )

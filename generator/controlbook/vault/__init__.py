@@ -8,6 +8,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from controlbook.errors import ControlbookError, Exit
@@ -43,6 +44,34 @@ class Vault(Protocol):
         """List the keys below a prefix, sorted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a key, or one delete marker on it."""
+
+    id: str
+    at: Instant
+    """When the store took it, by the store's own clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Everything that ever stood under a key and is still there, oldest first."""
+
+    versions: tuple[Version, ...]
+    markers: tuple[Version, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What keeps one version from being deleted or replaced."""
+
+    mode: str
+    """COMPLIANCE | GOVERNANCE, or empty without a lock."""
+    until: Instant
+    encryption: str
+    """As StoredObject has it."""
+
+
 class VaultIntegrityError(ControlbookError):
     """The vault does not hold what it should."""
 
@@ -71,12 +100,24 @@ class VaultUnavailableError(ControlbookError):
         super().__init__(message, place=place, advice=advice, code=Exit.UNAVAILABLE)
 
 
-def open_vault(url: str, root: Path) -> Vault:
+class UnreadableError(VaultUnavailableError):
+    """The vault has the object and does not give it: no right, or no key."""
+
+
+def prefix_of(url: str) -> str:
+    """Give what the keys in a vault begin with: nothing in a folder."""
+    if not url.startswith("s3://"):
+        return ""
+    path = url.removeprefix("s3://").partition("/")[2].strip("/")
+    return f"{path}/" if path else ""
+
+
+def open_vault(url: str, root: Path, *, profile: str = "") -> Vault:
     """Open the settings' vault: `s3://bucket/prefix`, or a folder under `root`."""
     if url.startswith("s3://"):
         from .s3 import S3Vault  # noqa: PLC0415 - boto3 takes long to load
 
-        return S3Vault(url)
+        return S3Vault(url, profile=profile)
     from .directory import DirectoryVault  # noqa: PLC0415
 
     return DirectoryVault(root / url)

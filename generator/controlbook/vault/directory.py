@@ -35,9 +35,13 @@ class DirectoryVault:
 
     kind = "directory"
 
-    def __init__(self, root: Path) -> None:
-        """Use the folder, which need not exist yet."""
+    def __init__(self, root: Path, prefix: str = "") -> None:
+        """Use the folder, which need not exist yet.
+
+        `prefix` begins the keys of a bucket whose objects were copied without it.
+        """
         self.root = root
+        self._prefix = prefix
 
     def put(
         self,
@@ -96,7 +100,7 @@ class DirectoryVault:
         if not _KEY.match(key):
             message = "not a key of a vault"
             raise VaultIntegrityError(message, key)
-        return self.root / PurePosixPath(key)
+        return self.root / PurePosixPath(key.removeprefix(self._prefix))
 
 
 def _create(path: Path, body: bytes) -> None:

@@ -15,7 +15,7 @@ from controlbook.digest import sha256
 from controlbook.errors import ControlbookError
 
 if TYPE_CHECKING:
-    from controlbook.model import Library, StoredObject
+    from controlbook.model import StoredObject
     from controlbook.timeline import Instant
 
     from . import Vault
@@ -76,13 +76,3 @@ def _is_text(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def retention(library: Library, at_least: Instant) -> Instant:
-    """Give how long to retain: the longest of every assessment, or `at_least`."""
-    wanted = [
-        assessment.retention_until
-        for assessment in library.assessments.values()
-        if assessment.retention_until is not None
-    ]
-    return max([at_least, *wanted])

@@ -178,6 +178,43 @@ def test_a_failing_build_leaves_what_was_there(demo: Demo, tmp_path: Path) -> No
     assert [path.name for path in clone.glob(".build-*")] == []
 
 
+def test_licensed_text_reaches_the_site_of_an_internal_draft_and_nothing_else(
+    demo: Demo, tmp_path: Path
+) -> None:
+    clone = tmp_path / "demo"
+    git(tmp_path, "clone", "-q", str(demo.repository), str(clone))
+    shutil.copytree(demo.vault, tmp_path / demo.vault.name)
+    text = clone / "licensed" / "pci-dss-3.2.1" / "3.4.md"
+    text.parent.mkdir(parents=True)
+    text.write_text("Zyzzyva, licensed to us alone.")
+    (clone / ".git" / "info" / "exclude").write_text("licensed/\nbuild/\n")
+    # At the tag, with the text in its folder: the same bytes as without it.
+    git(clone, "checkout", "-q", "PCI-2028-Q1")
+    done = controlbook("build", "PCI-2028-Q1", cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert _bytes(clone / "build") == _bytes(demo.out)
+    settings = clone / "pyproject.toml"
+    head = "[tool.controlbook]\n"
+    named = f'{head}licensed-text = "licensed"\n'
+    settings.write_text(settings.read_text().replace(head, named))
+    git(clone, "-c", "user.name=x", "-c", "user.email=x", "commit", "-qam", "name it")
+    done = controlbook("build", "PCI-2028-Q1", "--draft", "--internal", cwd=clone)
+    assert done.returncode == 0, done.stderr
+    made = _bytes(clone / "build")
+    holding = {path for path, body in made.items() if b"Zyzzyva" in body}
+    assert "site/PCI-2028-Q1/3.4/index.html" in holding
+    assert all(path.startswith("site/") for path in holding)
+    assert not any(path.endswith(".zip") for path in made)
+    printed = subprocess.run(
+        ["pdftotext", clone / "build" / "PCI-2028-Q1.pdf", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "Zyzzyva" not in printed
+    assert "INTERNAL" in made["site/PCI-2028-Q1/3.4/index.html"].decode()
+
+
 def test_an_unreleased_commit_is_built_as_a_draft_only(
     demo: Demo, tmp_path: Path
 ) -> None:

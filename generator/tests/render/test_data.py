@@ -16,6 +16,7 @@ from controlbook.render.tables import Table, tables
 NAMES = (
     *("requirements", "controls", "rules", "population", "deviations", "gaps"),
     *("annotations", "evidence-index", "signoffs", "documents", "transitions"),
+    *("status-history", "governance-changes", "people-changes"),
 )
 
 

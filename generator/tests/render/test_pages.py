@@ -140,7 +140,7 @@ def test_requirement_page_can_be_read_alone() -> None:
         "PCI-4432",  # ticket
         "AWS Config had insufficient data to decide",  # evidence gap
         "lock: none",  # the vault, honestly
-        "showing 6 of 6",
+        "showing 4 of 6",
         "#7</a>",  # pull request of the sign-off
         "I read the evidence and the annotation, and they agree.",
         "PCI DSS 3.2.1 was retired by its owner on 2024-03-31.",

