@@ -34,12 +34,14 @@ from controlbook.sandbox.example import example
 from controlbook.sandbox.github import GitHub
 from controlbook.sandbox.server import Sandbox
 from controlbook.timeline import DAY, HOUR, Instant, instant, iso
+from controlbook.verify import verify as verify_bundle
 
 from .annotate import annotate
 from .attest import attest, signoff
 from .collect import collect
 from .evidence import evidence
 from .release import release
+from .verify import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -116,19 +118,7 @@ def demo(options: Namespace) -> Outcome:
             act()
         _say(f"released, after {time.monotonic() - started:.0f} s")
     bundle = root / "build" / f"{ASSESSMENT}.zip"
-    verdict = verify(
-        Namespace(
-            path=bundle,
-            raw=_vault(root),
-            pin=None,
-            policy=None,
-            allowed_signers=None,
-            tsa_roots=None,
-            require=None,
-            online=False,
-            quiet=True,
-        )
-    )
+    verdict = outcome_of(verify_bundle(bundle, raw=_vault(root)))
     return Outcome(
         text=_summary(root, bundle, verdict, time.monotonic() - started),
         data={
