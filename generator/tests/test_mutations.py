@@ -7,6 +7,7 @@ finds becomes a recipe in bundles/.
 
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
 import traceback
@@ -19,6 +20,7 @@ import pytest
 from forgeries import FORGERIES, good, other
 from mutations import mutation
 from remembering import remember
+from tampering import resealed
 
 from controlbook import bundle_verify
 from controlbook.errors import Exit
@@ -101,6 +103,61 @@ def test_ten_thousand_mutations_are_refused() -> None:
         parts = pool.map(wrongly_judged, share, [20] * workers)
         found = [text for part in parts for text in part]
     assert not found, f"{len(found)} of 10,000:\n" + "\n".join(found[:20])
+
+
+def reverse(data: bytes) -> bytes:
+    return b"".join(reversed(data.splitlines(keepends=True)))
+
+
+KINDS = {
+    "flip the first bit": lambda data: bytes([data[0] ^ 128]) + data[1:],
+    "flip the last bit": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "flip a bit in the middle": lambda data: (
+        data[: len(data) // 2]
+        + bytes([data[len(data) // 2] ^ 4])
+        + data[len(data) // 2 + 1 :]
+    ),
+    "cut to nothing": lambda _: b"",
+    "cut to one byte": lambda data: data[:1],
+    "cut to half": lambda data: data[: len(data) // 2],
+    "cut the last byte": lambda data: data[:-1],
+    "cut the first byte": lambda data: data[1:],
+    "append a newline": lambda data: data + b"\n",
+    "append a NUL": lambda data: data + b"\x00",
+    "append a gzip member": lambda data: data + gzip.compress(b"", mtime=0),
+    "put a byte order mark before": lambda data: b"\xef\xbb\xbf" + data,
+    "write it twice": lambda data: data + data,
+    "turn its lines round": reverse,
+    "drop its first line": lambda data: data.partition(b"\n")[2],
+    "end lines with CRLF": lambda data: data.replace(b"\n", b"\r\n"),
+    "write zeros": lambda data: bytes(len(data)),
+    "write spaces": lambda data: b" " * len(data),
+    "write an empty table": lambda _: b"{}",
+    "write null": lambda _: b"null",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.threat("T01")
+@pytest.mark.threat("T03")
+@pytest.mark.threat("T80")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_file_is_held_against_every_kind_of_tampering(
+    kind: str, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        remember(tmp_path / "git", patch)
+        desk = Desk(tmp_path / "PCI-2028-FEB")
+        said = []
+        for path, data in sorted(good().items()):
+            forged = {**good(), path: KINDS[kind](data)}
+            try:
+                files = resealed(forged)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                files = forged
+            if files != good():
+                said.append(judged(desk, files, path))
+    assert not any(said), "\n".join(filter(None, said))
 
 
 def test_a_forgery_whose_lists_do_not_agree_is_refused_too(tmp_path: Path) -> None:
