@@ -185,6 +185,7 @@ def build(root: Path) -> Wide:
                 ids=own[name].ids,
                 subject=subject(library, found, ledger, assessment, name),
             )
+            body = body.replace(b"I read the", b"For %s, I read the" % name.encode())
             path = f"signoffs/{released.NAME}/{folder}/{name}.yml"
             files[path] = body
             changes.append(({path: body}, who))

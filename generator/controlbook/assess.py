@@ -17,13 +17,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import coverage, history
-from .digest import digest_of
+from .identity import deviation_id, gap_id
 from .model import (
     ALL,
     Assessment,
     ConfigRule,
     ControlFindings,
     Deviation,
+    EventQuery,
+    EventResult,
     EvidenceSource,
     Findings,
     Gap,
@@ -38,7 +40,8 @@ from .model import (
     Standing,
     State,
 )
-from .timeline import Interval, iso, subtract, union
+from .occurrences import occurrences
+from .timeline import Interval, subtract, union
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,25 +49,6 @@ if TYPE_CHECKING:
     from .history import Pieces
     from .model import Ledger, ManualEvidence
     from .timeline import Instant, Intervals
-
-
-def deviation_id(
-    identifier: str,
-    parameters: tuple[tuple[str, str], ...],
-    account: str,
-    region: str,
-    resource: str,
-    start: Instant,
-) -> str:
-    """Name a deviation by what it is and its true start (design section 6)."""
-    pairs = [list(pair) for pair in parameters]
-    parts = [identifier, pairs, account, region, resource, iso(start)]
-    return f"dev-{digest_of(parts)[:16]}"
-
-
-def gap_id(reason: str, account: str, region: str, rule: str, start: Instant) -> str:
-    """Name an evidence gap by its cause and its start (design section 6)."""
-    return f"gap-{digest_of([reason, account, region, rule, iso(start)])[:16]}"
 
 
 def opening_run(runs: Iterable[Run], period: Interval) -> Run | None:
@@ -201,6 +185,7 @@ def _control(
     deviations: list[Deviation] = []
     gaps: list[Gap] = []
     documents: list[str] = []
+    events: list[EventResult] = []
     for evidence in control.evidence:
         match evidence:
             case ConfigRule():
@@ -212,6 +197,12 @@ def _control(
                 paper = library.manual.get(document)
                 documents.extend([document] if paper else [])
                 gaps.extend(_document_gaps(assessment, evidence, paper))
+            case EventQuery():
+                until = sight.span.end if sight else None
+                seen = occurrences(evidence, ledger.cloudtrail, assessment, until)
+                events.append(seen.result)
+                deviations.extend(seen.deviations)
+                gaps.extend(seen.gaps)
             case _:
                 gaps.extend(_stream_gaps(assessment, evidence, ledger))
     return ControlFindings(
@@ -220,6 +211,7 @@ def _control(
         documents=tuple(sorted(documents)),
         deviations=_unique_deviations(deviations),
         gaps=_unique_gaps(gaps),
+        events=tuple(events),
     )
 
 

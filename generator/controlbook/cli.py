@@ -155,7 +155,7 @@ VERBS = (
             _argument(
                 "--stream",
                 default="config",
-                choices=("config", "reviews"),
+                choices=("config", "cloudtrail", "reviews"),
                 help="which evidence to collect (default: config)",
             ),
             _argument("--push", action="store_true", help="push the new commits"),

@@ -27,6 +27,7 @@ from .digest import (
     sha256,
 )
 from .errors import ControlbookError, Exit
+from .eventrows import event_problems
 from .manifest import (
     MalformedManifestError,
     manifest_bytes,
@@ -196,6 +197,7 @@ class Chain:
         yield from _coverage_problems(run)
         yield from _sum_problems(run, previous)
         yield from self._transition_problems(run, previous)
+        yield from event_problems(run)
 
     def _identity(self, run: Run, seq: int) -> Iterator[str]:
         if run.stream != self.stream:

@@ -22,6 +22,7 @@ from .digest import (
     merkle_root,
     parse_canonical,
 )
+from .eventrows import events_tree, read_events
 from .model import (
     Missing,
     Pull,
@@ -99,6 +100,7 @@ def _document(run: Run, previous: Run | None) -> dict[str, Json]:
         "pulls": [_pull(pull) for pull in run.pulls],
         "objects": [_object(stored) for stored in run.objects],
         "notes": list(run.notes),
+        **events_tree(run),
     }
     if run.corrects:
         tree["corrects"] = run.corrects
@@ -455,6 +457,7 @@ def _run(tree: Tree, sha256: str, previous: Run | None) -> Run:
             for row in _rows(coverage, "scopes")
         ),
         organizations_sha256=_text(coverage, "organizations_sha256"),
+        **read_events(tree),
     )
 
 

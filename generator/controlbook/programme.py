@@ -22,7 +22,8 @@ from .proofs import Trust, gather, witnesses
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
-from .retrace import Present, retrace
+from .replay import Present
+from .retrace import retrace
 from .subjects import requirement_subject
 from .vault import open_vault
 from .vault.packs import unpack

@@ -58,8 +58,9 @@ from .provenance import (
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
 from .render.changes import previous
+from .replay import Present
 from .retention import least
-from .retrace import Present, retrace
+from .retrace import retrace
 from .seals import (
     PACK,
     checkpoint_faults,

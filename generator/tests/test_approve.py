@@ -474,6 +474,18 @@ def test_a_withdrawn_sign_off_no_longer_counts() -> None:
     assert row.waiting == (("m-lindqvist", "sign 3.4"),)
 
 
+def test_a_document_that_expired_changes_the_status() -> None:
+    base = signed.library()
+    paper = replace(base.manual["key-policy"], expires=instant("2028-02-13T00:00:00Z"))
+    expired = replace(base, manual={"key-policy": paper})
+    row = judged(signed.record(expired), "3.5")
+    assert row.status is Status.STALE
+    assert "findings" in {stale.name for stale in row.judgement.stale}
+    again = judged(signed.record(signed.signed(expired)), "3.5")
+    assert again.status is Status.UNREVIEWED
+    assert any("is not annotated" in reason for reason in again.judgement.reasons)
+
+
 def test_a_rejection_may_be_followed_by_a_signature() -> None:
     rejected = with_file(decision="reject", conclusion="")
     assert judged(signed.record(rejected)).waiting == ()

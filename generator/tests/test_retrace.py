@@ -4,7 +4,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from released import ENCRYPTED, FRAMEWORK, NAME, OWNERS, PEOPLE, Example, example
+from released import (
+    ENCRYPTED,
+    FRAMEWORK,
+    NAME,
+    OWNERS,
+    PEOPLE,
+    Example,
+    example,
+    record,
+)
 
 from controlbook.digest import sha256
 from controlbook.timeline import DAY, Instant
@@ -40,6 +49,7 @@ def since(made: Example, path: str, part: str) -> StaleSince:
 def holds_at_the_end(made: Example) -> bool:
     """Tell whether the trail ends where the status stands: the law of the trail."""
     last = {row.requirement: row.after for row in trail(made).changes}
+    last = {n: after for n, after in last.items() if after != "out of scope"}
     return last == {
         number: row.status.value
         for number, row in made.programme.statuses(NAME).items()
@@ -256,3 +266,51 @@ def test_a_manifest_that_was_another_in_history_makes_its_commits_unreadable(
     made.capture()
     assert ("in review", "unreadable") in told(made, "3.4")
     assert told(made, "3.4")[-1] == ("unreadable", "in review")
+
+
+class Many(Example):
+    """Five requirements without controls, which one assessor signs one by one."""
+
+    def _first_commit(self) -> None:
+        super()._first_commit()
+        path = f"signoffs/{NAME}/assessment.yml"
+        scope = self.repository.files_at("main", (path,))[path]
+        scope = scope.replace(b'"3.4", "9.9", "12.1"', b'"1", "2", "3", "4", "5"')
+        kept = [
+            line for line in scope.splitlines(keepends=True) if b"excluded" not in line
+        ]
+        rows = "".join(
+            f'  "{n}":\n    title: "T"\n    not-applicable: "We have none of it."\n'
+            for n in range(1, 6)
+        )
+        head = FRAMEWORK.partition("requirements:\n")[0]
+        framework = f"{head}requirements:\n{rows}".encode()
+        self.commit(
+            {path: b"".join(kept), "frameworks/pci-dss-3.2.1.yml": framework}, "Widen\n"
+        )
+
+
+def test_a_text_that_comes_to_stand_for_many_moves_all_of_them(tmp_path: Path) -> None:
+    made = Many(tmp_path)
+    made.collect()
+    made.now = Instant(made.now + DAY)
+    programme = made.programme
+    subjects = programme.subjects(NAME)
+    for number in programme.assessment(NAME).requirements:
+        body = record(
+            "requirement",
+            number,
+            "a-okafor",
+            "4100201",
+            at=made.now,
+            base=programme.commit,
+            ids=(),
+            subject=subjects[number],
+        )
+        path = f"signoffs/{NAME}/requirements/{number}.yml"
+        made.merge({path: body}, "a-okafor", f"Sign {number}")
+    made.capture()
+    assert told(made, "1")[-2:] == [("in review", "signed"), ("signed", "unreviewed")]
+    assert "its statement also stands for" in trail(made).of("1")[-1].why
+    assert trail(made).of("1")[-1].origin.commit == made.pulls[3].merge
+    assert holds_at_the_end(made)

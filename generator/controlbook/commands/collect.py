@@ -23,6 +23,7 @@ from controlbook.forge.github import GitHub
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.progress import Progress
+from controlbook.sources.cloudtrail import CloudTrailSource
 from controlbook.sources.config import ConfigSource
 from controlbook.sources.reviews import Reviews
 from controlbook.timeline import iso
@@ -69,6 +70,8 @@ def _source(stream: str, programme: Programme) -> Source:
     settings = programme.library.settings
     if stream == "config":
         return ConfigSource(settings)
+    if stream == "cloudtrail":
+        return CloudTrailSource(programme.library)
     forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
     return Reviews(forge, programme.repository.began(programme.commit))
 
@@ -118,11 +121,16 @@ def _outcome(stream: str, collected: Collected) -> Outcome:
 
 def _lines(run: Run) -> list[str]:
     what = (
-        f"{len(run.pulls)} merged pull requests"
-        if run.stream == "reviews"
-        else f"{sum(row.population for row in run.rules)} states under "
+        f"{sum(row.population for row in run.rules)} states under "
         f"{len(run.rules)} rules, {len(run.transitions)} changes"
     )
+    if run.stream == "reviews":
+        what = f"{len(run.pulls)} merged pull requests"
+    elif run.stream == "cloudtrail":
+        what = (
+            f"{sum(row.count for row in run.event_counts)} events of {len(run.asked)} "
+            f"queries, {sum(row.digests for row in run.chains)} digests checked"
+        )
     window = f"{iso(run.window.start)} to {iso(run.window.end)}"
     return [
         f"{run.stream} {run.seq:06d} {run.kind} {window}: {what}",
@@ -144,6 +152,7 @@ def _data(run: Run) -> dict[str, object]:
         "complete": run.complete,
         "transitions": len(run.transitions),
         "pulls": len(run.pulls),
+        "events": sum(row.count for row in run.event_counts),
         "missing": [
             {"account": row.account, "region": row.region, "reason": row.reason}
             for row in run.missing

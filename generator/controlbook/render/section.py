@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controlbook.model import ALL, ConfigRule, ManualDocument
+from controlbook.model import ALL, ConfigRule, EventQuery, ManualDocument
 from controlbook.subjects import annotations_of
 from controlbook.timeline import iso
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Annotation,
         Control,
         ControlFindings,
+        EventResult,
         EvidenceSource,
         Gap,
         Judgement,
@@ -41,6 +42,7 @@ ROWS = 25
 """Evidence rows and lanes per requirement; all runs stand in the evidence index."""
 
 _FEW = 4
+PLURALS = {"event query": "event queries"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class ControlSection:
     found: ControlFindings
     attestation: Judgement | None
     others: tuple[EvidenceSource, ...]
-    """Evidence that is neither a Config rule nor a document."""
+    """Evidence that is no Config rule, event query or document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +85,27 @@ class RequirementSection:
         return tuple(rule for part in self.controls for rule in part.found.rules)
 
     @property
+    def events(self) -> tuple[EventResult, ...]:
+        """Give the results of every event query behind the requirement."""
+        return tuple(row for part in self.controls for row in part.found.events)
+
+    @property
     def basis(self) -> str:
         """Say what a conclusion on this requirement rests on."""
         if self.requirement.inherited:
             return "what another party operates, as stated below"
         if self.requirement.not_applicable:
             return "the reason stated below"
-        counts = ((len(self.rules), "rule"), (len(self.documents), "document"))
-        parts = [words.count(number, noun) for number, noun in counts if number]
+        counts = (
+            (len(self.rules), "rule"),
+            (len(self.events), "event query"),
+            (len(self.documents), "document"),
+        )
+        parts = [
+            words.count(number, noun, PLURALS.get(noun, ""))
+            for number, noun in counts
+            if number
+        ]
         return " and ".join(parts) or "no evidence"
 
     @property
@@ -177,7 +192,7 @@ def _control(
         others=tuple(
             source
             for source in control.evidence
-            if not isinstance(source, ConfigRule | ManualDocument)
+            if not isinstance(source, ConfigRule | EventQuery | ManualDocument)
         ),
     )
 

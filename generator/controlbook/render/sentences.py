@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from controlbook.model import (
         Assessment,
         Deviation,
+        EventResult,
         Findings,
         Gap,
         RuleResult,
@@ -270,9 +271,15 @@ def coverage_sentence(rule: RuleResult) -> str:
     return f"{head}; {words.duration(lacking)} is missing." if lacking else f"{head}."
 
 
-def no_deviation_sentence(rules: tuple[RuleResult, ...]) -> str:
+def no_deviation_sentence(
+    rules: tuple[RuleResult, ...], events: tuple[EventResult, ...] = ()
+) -> str:
     """Say that there was no deviation, with the number of verdicts behind it."""
     verdicts = sum(rule.resources for rule in rules)
+    if not rules and any(row.evidence.expect != "any" for row in events):
+        return "No deviation among the events, as far as there is evidence."
+    if not rules and events:
+        return "Any number of these events is expected: none can be a deviation."
     if not rules:
         return "No rule observes this: there is nothing that could show a deviation."
     return (

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import Instant, instant, iso
 
-from . import config, organizations
+from . import cloudtrail, config, organizations
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
 from .example import example
@@ -33,6 +33,7 @@ from .recording import Recording
 from .s3 import S3, Request
 from .sts import Sts, access_key, account_of, error_xml
 from .tiny import tiny
+from .trails import Trail
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -86,12 +87,14 @@ class Sandbox:
         """`service:operation` of every AWS call, in order."""
         recording = Recording(world)
         pager = Pager(trouble)
+        trail = Trail(world, trouble)
         self._sts = Sts(world, trouble)
         self._services: dict[str, Service] = {
             "config": config.service(recording, trouble, pager),
+            "cloudtrail": cloudtrail.service(trail, trouble, pager),
             "organizations": organizations.service(world, pager),
         }
-        self._s3 = S3(DeliveryBucket(recording, trouble))
+        self._s3 = S3(DeliveryBucket(recording, trouble), trail)
         self._json_calls = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), self)

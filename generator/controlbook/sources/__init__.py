@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from controlbook.model import (
         Assessment,
+        DigestChain,
+        Event,
+        EventCount,
         Missing,
         Pull,
         RuleInstance,
@@ -106,6 +109,10 @@ class Reading:
     notes: tuple[str, ...] = ()
     corrects: int = 0
     organizations_sha256: str = ""
+    asked: tuple[tuple[str, str], ...] = ()
+    event_counts: tuple[EventCount, ...] = ()
+    events: tuple[Event, ...] = ()
+    chains: tuple[DigestChain, ...] = ()
 
 
 class Source(Protocol):

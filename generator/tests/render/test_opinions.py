@@ -21,7 +21,7 @@ OPINIONS = re.compile(
     r"[- ]art|robust(?:ly|ness)?|seamless(?:ly)?|effortless(?:ly)?|fortunately"
     r"|unfortunately|only minor|negligible|insignificant|merely|obviously|clearly"
     r"|of course|needless|satisfactor(?:y|ily)|adequate(?:ly)?|inadequate(?:ly)?"
-    r"|effective(?:ly|ness)?|sufficiently secure|fully (?:compliant|secure)"
+    r"|effective(?! owners)(?:ly|ness)?|sufficiently secure|fully (?:compliant|secure)"
     r"|100 ?% (?:compliant|secure)|guarantee[ds]?|we (?:believe|think|feel)"
     r"|in our opinion|operated effectively)\b",
     re.IGNORECASE,

@@ -54,6 +54,11 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
     rows = lanes.lanes_of(findings, names)
     period = view.report.assessment.period
     status = view.status(item.number)
+    events = [
+        (control, result)
+        for control in view.controls(item)
+        for result in view.report.findings.controls[control.id].events
+    ]
     return write.page(
         write.requirement(view.id, item.number),
         f"{item.number} {item.title}",
@@ -64,6 +69,7 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "item": item,
             "status": status,
             "rules": view.rules(item),
+            "events": events,
             "sources": _other_sources(view, item),
             "lanes": rows,
             "lanes_shown": lanes.SHOWN,
@@ -82,7 +88,8 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "population": sentences.population,
             "coverage": sentences.coverage_sentence,
             "no_deviation": sentences.no_deviation_sentence(
-                tuple(rule for _, rule in view.rules(item))
+                tuple(rule for _, rule in view.rules(item)),
+                tuple(result for _, result in events),
             ),
             "queries": _queries(view),
         },

@@ -282,6 +282,11 @@ class View:
         rules = len(self.rules(item))
         papers = len(self.documents(item))
         parts.extend([words.count(rules, "rule")] if rules else [])
+        queries = sum(
+            len(self.report.findings.controls[c.id].events) for c in self.controls(item)
+        )
+        if queries:
+            parts.append(words.count(queries, "event query", "event queries"))
         parts.extend([words.count(papers, "document")] if papers else [])
         file = status.judgement.signoff
         named = set(file.acknowledged) if file else set()
