@@ -17,15 +17,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import coverage, history, observed
-from .digest import digest_of
 from .hub_controls import rule_of
+from .identity import deviation_id, gap_id
 from .model import (
     ALL,
     Assessment,
     ConfigRule,
     ControlFindings,
     Deviation,
-    EvidenceSource,
+    EventQuery,
+    EventResult,
     Findings,
     Gap,
     InstanceResult,
@@ -43,6 +44,7 @@ from .model import (
     Standing,
     State,
 )
+from .occurrences import occurrences
 from .timeline import Interval, iso, subtract, union
 
 if TYPE_CHECKING:
@@ -51,25 +53,6 @@ if TYPE_CHECKING:
     from .history import Pieces
     from .model import Ledger, ManualEvidence
     from .timeline import Instant, Intervals
-
-
-def deviation_id(
-    identifier: str,
-    parameters: tuple[tuple[str, str], ...],
-    account: str,
-    region: str,
-    resource: str,
-    start: Instant,
-) -> str:
-    """Name a deviation by what it is and its true start (design section 6)."""
-    pairs = [list(pair) for pair in parameters]
-    parts = [identifier, pairs, account, region, resource, iso(start)]
-    return f"dev-{digest_of(parts)[:16]}"
-
-
-def gap_id(reason: str, account: str, region: str, rule: str, start: Instant) -> str:
-    """Name an evidence gap by its cause and its start (design section 6)."""
-    return f"gap-{digest_of([reason, account, region, rule, iso(start)])[:16]}"
 
 
 def opening_run(runs: Iterable[Run], period: Interval) -> Run | None:
@@ -207,6 +190,7 @@ def _control(
     gaps: list[Gap] = []
     documents: list[str] = []
     looks: list[ObservedResult] = []
+    events: list[EventResult] = []
     for evidence in control.evidence:
         match evidence:
             case ConfigRule():
@@ -223,8 +207,12 @@ def _control(
                 looks.append(looked)
                 deviations.extend(found)
                 gaps.extend(missing)
-            case _:
-                gaps.extend(_stream_gaps(assessment, evidence, ledger))
+            case EventQuery():
+                until = sight.span.end if sight else None
+                seen = occurrences(evidence, ledger.cloudtrail, assessment, until)
+                events.append(seen.result)
+                deviations.extend(seen.deviations)
+                gaps.extend(seen.gaps)
     return ControlFindings(
         control=name,
         rules=tuple(rules),
@@ -232,6 +220,7 @@ def _control(
         deviations=_unique_deviations(deviations),
         gaps=_unique_gaps(gaps),
         observed=tuple(looks),
+        events=tuple(events),
     )
 
 
@@ -345,17 +334,6 @@ def _document_gaps(
             ("document-expired", expired),
         )
         for piece in pieces
-    ]
-
-
-def _stream_gaps(
-    assessment: Assessment, evidence: EvidenceSource, ledger: Ledger
-) -> list[Gap]:
-    stream = evidence.key.split(":", 1)[0]
-    held = union(run.window for run in ledger.runs.get(stream, ()))
-    return [
-        _gap("stream-not-collected", ALL, ALL, evidence.key, piece)
-        for piece in subtract((assessment.period,), held)
     ]
 
 

@@ -37,9 +37,12 @@ Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by t
 
 FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
+LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
+PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
+TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
 BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(?:sig|tsr)\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
@@ -193,9 +196,11 @@ def paths(b: Bundle) -> None:
                 with open(whole, "rb") as file:
                     b.files[path] = file.read()
             elif not stat.S_ISDIR(mode):
-                b.wrong(f"{path!a}: is a link or no file")
-            if not path.isascii() or not path.isprintable():
-                b.wrong(f"{path!a}: is no plain path")
+                b.wrong(f"{path!a} is a link or no file")
+            if not PLAIN.match(name) or TAKEN.match(name.lower()):
+                b.wrong(f"{path!a}: is no plain, relative path")
+            if len(path) > LONGEST:
+                b.wrong(f"{path[:60]!a}: has more than {LONGEST} characters")
             if folded.setdefault(path.lower(), path) != path:
                 b.wrong(f"{path}: differs from {folded[path.lower()]} only in case")
     if not b.files:
@@ -215,6 +220,9 @@ def files(b: Bundle) -> None:
                 f"SHA256SUMS: {line!a} is no line of digest and path, or its second"
             )
         listed[path] = digest
+    due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
+    if b.files["SHA256SUMS"] != due.encode():
+        b.wrong("SHA256SUMS: its lines are not in order, or not as they are due")
     for path in sorted(set(listed) - set(b.files)):
         if path != "manifest.json" and not MANIFEST.match(path):
             b.wrong(f"{path}: is listed, but absent")
@@ -483,6 +491,7 @@ def packs(b: Bundle) -> None:
         for path in sorted(needed(b) - set(b.files)):
             b.wrong(f"{path}: is absent, though the report rests on it")
         states(b)
+        events(b)
 
 
 def needed(b: Bundle) -> set[str]:
@@ -503,11 +512,62 @@ def needed(b: Bundle) -> set[str]:
     for _, m, _ in b.runs.get("reviews", []):
         if merges & {pull["merge"] for pull in m.get("pulls", [])}:
             stored += m.get("objects", [])
+    stored += counted_events(b, facts)
     return {
         f"packs/{each['content_sha256']}.leaves"
         for each in stored
         if each.get("records_root")
     }
+
+
+def counted_events(b: Bundle, facts: Table) -> list[Table]:
+    """Give the record packs of the events that a control counts."""
+    queries = {
+        each["evidence"]
+        for row in facts.get("findings", [])
+        for each in row.get("events", [])
+    }
+    if not queries:
+        return []
+    accounts = {number for _, number in facts["scope"]["accounts"]}
+    start, end = (moment(text) for text in facts["scope"]["period"])
+    return [
+        each
+        for run in b.runs.get("cloudtrail", [])
+        if window_of(run, "end") > start and window_of(run, "start") < end
+        if any(
+            query_of(row) in queries and row["account"] in accounts
+            for row in run[1].get("event_counts", [])
+        )
+        for each in run[1].get("objects", [])
+        if each["role"] == "records"
+    ]
+
+
+def events(b: Bundle) -> None:
+    """Count the carried events again, by query and place."""
+    facts = b.document("facts.json")
+    scope = facts.get("scope", {})
+    accounts = {number for _, number in scope.get("accounts", [])}
+    for path, m, _ in b.runs.get("cloudtrail", []):
+        own: dict[tuple[str, str, str], list[bytes]] = {}
+        for each in m.get("objects", []):
+            data = b.files.get(f"packs/{each.get('content_sha256')}.leaves", b"")
+            if each["role"] != "records" or not data:
+                continue
+            for line in data.split(b"\n")[:-1]:
+                if not line.startswith(b"#"):
+                    row = parse(line)
+                    key = (query_of(row), row["account"], row["region"])
+                    own.setdefault(key, []).append(line)
+        for row in m.get("event_counts", []) if own else []:
+            if row["account"] not in accounts:
+                continue
+            if row["region"] not in heard(row["source"], scope):
+                continue
+            lines = own.get((query_of(row), row["account"], row["region"]), [])
+            if (len(lines), merkle(sorted(lines))) != (row["count"], row["root"]):
+                b.wrong(f"{path}: its carried events are not those that it counts")
 
 
 def states(b: Bundle) -> None:
@@ -619,19 +679,18 @@ def release(b: Bundle) -> None:
 
 
 def tagged(b: Bundle) -> bool:
-    """Tell whether repo.bundle lists this very tag, and its pack is whole."""
-    raw, data = b.files["release.tag"], b.files.get("repo.bundle", b"")
-    header, _, pack = data.partition(b"\n\n")
-    named = f" refs/tags/{(b.tag or {}).get('release')}\n"
-    line = next(
-        (r for r in header.decode().splitlines() if f"{r}\n".endswith(named)), ""
+    """Tell whether repo.bundle names this tag and commit alone, and is whole."""
+    raw, tag = b.files["release.tag"], b.tag or {}
+    kind = hashlib.sha1 if len(tag["commit"]) == len("0" * 40) else hashlib.sha256
+    name = kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
+    head = (
+        rf"# v2 git bundle\n{tag['commit']} HEAD\n{tag['commit']} refs/heads/[!-~]+\n"
+        rf"{name} refs/tags/{re.escape(tag['release'])}\n\n"
     )
-    kind = hashlib.sha1 if len(line.split(" ")[0]) == len("0" * 40) else hashlib.sha256
-    size = kind().digest_size
-    return (
-        line.split(" ")[0] == kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
-        and kind(pack[:-size]).digest() == pack[-size:]
-    )
+    data = b.files.get("repo.bundle", b"")
+    found, size = re.match(head.encode(), data), kind().digest_size
+    pack = data[found.end() : -size] if found else b""
+    return bool(found) and kind(pack).digest() == data[-size:]
 
 
 # --- sign-offs ---
@@ -830,7 +889,71 @@ def evidence_root(b: Bundle, scope: Table, evidence: Table) -> str:
                 and row["account"] in accounts
                 and row["region"] in {*scope["regions"], "global"}
             ]
+    queries = {row["key"] for rows in evidence.values() for row in rows}
+    leaves += event_leaves(b, scope, queries)
     return merkle(leaves)
+
+
+def event_leaves(b: Bundle, scope: Table, queries: set[str]) -> list[bytes]:
+    """Give a leaf per run, event query and place: count, root, head of digests."""
+    accounts = {number for _, number in scope["accounts"]}
+    start, end = (moment(text) for text in scope["period"])
+    leaves = []
+    for run in b.runs.get("cloudtrail", []):
+        m = run[1]
+        if window_of(run, "end") <= start or window_of(run, "start") >= end:
+            continue
+        heads = {
+            (row["account"], row["region"]): row["head_sha256"]
+            for row in m.get("chains", [])
+        }
+        rows = {
+            (query_of(row), row["account"], row["region"]): row
+            for row in m.get("event_counts", [])
+        }
+        places = sorted(
+            (row["account"], row["region"])
+            for row in m.get("coverage", {}).get("collected", [])
+        )
+        asked = sorted((row["source"], row["event"]) for row in m.get("asked", []))
+        for service, event in asked:
+            key = f"cloudtrail:{service}:{event}"
+            if key not in queries:
+                continue
+            for account, region in places:
+                if account not in accounts or region not in heard(service, scope):
+                    continue
+                row = rows.get((key, account, region), {})
+                record = [m["stream"], m["seq"], key, account, region]
+                record += [row.get("count", 0), row.get("root", merkle([]))]
+                leaves.append(canonical([*record, heads.get((account, region), "")]))
+    return leaves
+
+
+def query_of(row: Table) -> str:
+    """Name the evidence that asks for an event."""
+    return f"cloudtrail:{row['source']}:{row['event']}"
+
+
+def heard(service: str, scope: Table) -> set[str]:
+    """Give the Regions in which a service's events belong to a scope."""
+    regions = set(scope["regions"])
+    first = min(regions, default="")
+    home = "us-east-1"
+    if first.startswith("cn-"):
+        home = "cn-north-1"
+    elif first.startswith("us-gov-"):
+        home = "us-gov-west-1"
+    if service in AT_HOME:
+        return {*regions, home}
+    return regions
+
+
+AT_HOME = {
+    f"{name}.amazonaws.com"
+    for name in ("iam", "cloudfront", "sts", "signin", "organizations", "route53")
+}
+"""Services whose events a trail records in its home of global services."""
 
 
 STEPS = (paths, files, form, ledger, sources, coverage, packs, release, signoffs)

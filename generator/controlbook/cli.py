@@ -157,6 +157,7 @@ VERBS = (
                 default="config",
                 choices=(
                     "config",
+                    "cloudtrail",
                     "reviews",
                     "snapshot",
                     "security-hub",

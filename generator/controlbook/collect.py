@@ -198,7 +198,11 @@ class Collector:
                 (assessment.id, scope_digest(assessment))
                 for assessment in scope.assessments
             ),
-            notes=(*_skew_notes(reading.aws_date, started), *run.notes),
+            notes=(
+                *_skew_notes(reading.aws_date, started),
+                *_program_notes(self.about, previous),
+                *run.notes,
+            ),
         )
         run = replace(run, run_id=_run_id(run))
         data = manifest_bytes(run, previous)
@@ -274,6 +278,10 @@ def _run(
         corrects=reading.corrects,
         organizations_sha256=reading.organizations_sha256,
         observations=reading.observations,
+        asked=reading.asked,
+        event_counts=reading.event_counts,
+        events=reading.events,
+        chains=reading.chains,
     )
 
 
@@ -349,6 +357,21 @@ def _skew_notes(aws_date: Instant, started: Instant) -> tuple[str, ...]:
     return ()
 
 
+def _program_notes(
+    about: tuple[tuple[str, str], ...], previous: Run | None
+) -> tuple[str, ...]:
+    """Say where another program collected the run before: other code or packages."""
+    if previous is None:
+        return ()
+    now, before = dict(about), dict(previous.collector)
+    return tuple(
+        f"the collector's {what} changed since {previous.seq:06d}: from"
+        f" {before[name][:16]} to {now[name][:16]}"
+        for name, what in (("version", "version"), ("lock_sha256", "packages"))
+        if name in now and name in before and now[name] != before[name]
+    )
+
+
 def _name(path: str) -> str:
     return path.rsplit("/", 1)[-1].removesuffix(".json")
 
@@ -364,6 +387,7 @@ def _message(run: Run) -> str:
     for count, noun in (
         (len(run.transitions), "change"),
         (len(run.pulls), "pull request"),
+        (sum(row.count for row in run.event_counts), "event"),
         (len(run.missing), "missing"),
     ):
         if count:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .assess import opening_run
 from .digest import NotCanonicalError, leaf_hash, parse_canonical, root_of_hashes
+from .model import heard_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -94,13 +95,14 @@ def carried_packs(
     """Name the packs that a bundle must carry, by the digest of their content.
 
     The state packs that open and close the period, the record packs of the runs that
-    saw a deviation or gap begin or end, and the captured reviews behind every
-    attestation and sign-off.
+    saw a deviation or gap begin or end, the captured reviews behind every attestation
+    and sign-off, and the records of every event that a control counts.
     """
     found = [
         *_states(ledger, assessment),
         *_records(ledger, findings),
         *_reviews(ledger, statuses),
+        *_events(ledger, findings, assessment),
     ]
     return {
         stored.content_sha256: stored
@@ -156,6 +158,18 @@ def _reviews(
             yield from run.objects
 
 
+def _events(
+    ledger: Ledger, findings: Findings, assessment: Assessment
+) -> Iterator[StoredObject]:
+    queries = {row.key for own in findings.controls.values() for row in own.events}
+    accounts = {number for _, number in assessment.accounts}
+    for run in ledger.cloudtrail:
+        if run.window.clip(assessment.period) and any(
+            row.key in queries and row.account in accounts for row in run.event_counts
+        ):
+            yield from (stored for stored in run.objects if stored.role == "records")
+
+
 def _in_scope(record: bytes, assessment: Assessment) -> bool:
     try:
         tree = parse_canonical(record)
@@ -164,9 +178,11 @@ def _in_scope(record: bytes, assessment: Assessment) -> bool:
     if not isinstance(tree, dict):
         return True
     accounts = {number for _, number in assessment.accounts}
+    # An event of a global service belongs to a scope wherever it was recorded.
+    regions = heard_in(str(tree.get("source", "")), assessment.regions)
     return (
         tree.get("account", next(iter(accounts), "")) in accounts
-        and tree.get("region", next(iter(assessment.regions), "")) in assessment.regions
+        and tree.get("region", next(iter(assessment.regions), "")) in regions
     )
 
 

@@ -89,6 +89,43 @@ class EventQuery:
         return f"cloudtrail:{self.source}:{self.event}"
 
 
+HOMES = (("cn-", "cn-north-1"), ("us-gov-", "us-gov-west-1"), ("", "us-east-1"))
+"""Where a trail records global services, by how the scope's Regions begin."""
+AT_HOME = frozenset({"iam.amazonaws.com", "cloudfront.amazonaws.com"})
+"""Services whose events trails record in the home Region only."""
+ALSO_AT_HOME = frozenset(
+    {
+        "sts.amazonaws.com",
+        "signin.amazonaws.com",
+        "organizations.amazonaws.com",
+        "route53.amazonaws.com",
+    }
+)
+"""Services whose events trails record in the home Region or where they occurred."""
+
+
+def home_region(regions: Collection[str]) -> str:
+    """Give the Region in which trails of a scope record global services."""
+    first = min(regions, default="")
+    return next(home for start, home in HOMES if first.startswith(start))
+
+
+def recorded_in(source: str, regions: Collection[str]) -> tuple[str, ...]:
+    """Give the Regions whose trails must be read to know a service's events.
+
+    Not the scope's alone: nobody finds `CreateUser` in eu-west-1.
+    """
+    home = home_region(regions)
+    if source in AT_HOME:
+        return (home,)
+    return tuple(sorted({*regions, *([home] if source in ALSO_AT_HOME else [])}))
+
+
+def heard_in(source: str, regions: Collection[str]) -> tuple[str, ...]:
+    """Give the Regions in which an event of a service belongs to a scope."""
+    return tuple(sorted({*regions, *recorded_in(source, regions)}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Evidence by a read-only API call, e.g. `iam:GetAccountAuthorizationDetails`."""
@@ -374,6 +411,9 @@ class Settings:
     """The aggregator's Region."""
     delivery_bucket: str = ""
     delivery_prefix: str = ""
+    trail_bucket: str = ""
+    """Where the organization's trail delivers; empty: LookupEvents is asked."""
+    trail_prefix: str = ""
     collector_role: str = ""
     """Name of the role assumed in each account; empty: use own credentials."""
     vault: str = "vault"
@@ -499,6 +539,74 @@ class Standing:
     resource: str
     state: State
     since: Instant
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Event:
+    """One CloudTrail event that a query asks for, in the words of its record."""
+
+    at: Instant
+    """eventTime: a whole second."""
+    id: str
+    """eventID, by which copies in several files and Regions collapse."""
+    source: str
+    event: str
+    account: str
+    """In which it happened (recipientAccountId)."""
+    region: str
+    """Whose trail recorded it."""
+    actor: str
+    about: str = ""
+    """Names among the request's parameters: `userName=richard`."""
+    error: str = ""
+    """errorCode of a call that AWS refused."""
+
+    @property
+    def key(self) -> str:
+        """Name the evidence that asks for it."""
+        return f"cloudtrail:{self.source}:{self.event}"
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class EventCount:
+    """How often one query's event happened in one account × Region in one window.
+
+    A place that was collected and has no row had none.
+    """
+
+    source: str
+    event: str
+    account: str
+    region: str
+    count: int
+    first: Instant
+    last: Instant
+    root: str
+    """Merkle root over the canonical records of all of them."""
+
+    @property
+    def key(self) -> str:
+        """Name the evidence that asks for it."""
+        return f"cloudtrail:{self.source}:{self.event}"
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class DigestChain:
+    """The chain of CloudTrail's signed digests behind one account × Region."""
+
+    account: str
+    region: str
+    trail: str
+    start: Instant
+    """Deliveries from here …"""
+    end: Instant
+    """… up to here are covered, but for what the run calls missing."""
+    digests: int
+    log_files: int
+    head: str
+    """Key of the newest digest."""
+    head_sha256: str
+    """Of its content."""
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -678,6 +786,13 @@ class Run:
     """Digest of the Organizations list that the run saw."""
     observations: tuple[Observation, ...] = ()
     """What a stream other than `config` saw, sorted."""
+    asked: tuple[tuple[str, str], ...] = ()
+    """(source, event) of every event query that the run answers, sorted."""
+    event_counts: tuple[EventCount, ...] = ()
+    events: tuple[Event, ...] = ()
+    """The first events of each query and place; the record pack holds all."""
+    chains: tuple[DigestChain, ...] = ()
+    """One per account × Region; none where LookupEvents was asked."""
 
     @property
     def demo(self) -> bool:
@@ -702,6 +817,11 @@ class Ledger:
     def observing(self, evidence: str) -> tuple[Run, ...]:
         """Give the runs of the stream that an evidence key belongs to."""
         return self.runs.get(evidence.partition(":")[0], ())
+
+    @property
+    def cloudtrail(self) -> tuple[Run, ...]:
+        """The runs of the `cloudtrail` stream."""
+        return self.runs.get("cloudtrail", ())
 
     @property
     def pulls(self) -> tuple[Pull, ...]:
@@ -731,7 +851,8 @@ class Deviation:
     end: Instant | None
     within: Interval
     ended_by: str
-    """remediated | deleted | left-population | not-applicable | evidence-lost | open"""
+    """remediated | deleted | left-population | not-applicable | evidence-lost | open |
+    event | not-met"""
     precision: str
 
 
@@ -744,7 +865,9 @@ class Gap:
     """no-run | rule-absent | rule-failing | parameters-differ | insufficient-data |
     rule-vanished | state-unknown | recorder-stopped | not-recorded | source-outdated |
     source-failed | account-missing | delivery-behind | stream-not-collected |
-    document-missing | document-expired | not-asked | hub-no-data"""
+    not-asked | hub-no-data |
+    digest-gap | digest-invalid | log-invalid | not-validated | trail-selective |
+    document-missing | document-expired"""
     account: str
     region: str
     rule: str
@@ -858,6 +981,60 @@ class ObservedResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlace:
+    """What one query showed in one account × Region over the period."""
+
+    account: str
+    region: str
+    count: int
+    observed: int
+    """Milliseconds of the period for which there is evidence."""
+    digests: int
+    """Signed digests behind it; 0: LookupEvents was asked."""
+    log_files: int
+    head: str
+    """Key of the newest digest; empty without one."""
+    head_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventResult:
+    """What one query of a control showed over all accounts of the scope."""
+
+    evidence: EventQuery
+    span: Interval | None
+    """The part of the period that was collected; None before the first run."""
+    places: tuple[EventPlace, ...]
+    count: int
+    first: Instant | None
+    last: Instant | None
+    events: tuple[Event, ...]
+    """Those that the ledger lists, by time; `count` says how many there were."""
+    whole: bool
+    """Whether every place was observed for all of `span`."""
+
+    @property
+    def key(self) -> str:
+        """Name this evidence within its control."""
+        return self.evidence.key
+
+    @property
+    def none(self) -> bool:
+        """Tell whether it is proven by signed digests that there was none."""
+        return (
+            self.whole
+            and not self.count
+            and bool(self.places)
+            and all(place.digests for place in self.places)
+        )
+
+    @property
+    def actors(self) -> tuple[str, ...]:
+        """Who caused the listed events."""
+        return tuple(sorted({event.actor for event in self.events}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlFindings:
     """What the evidence says of one control in one assessment."""
 
@@ -868,6 +1045,7 @@ class ControlFindings:
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...]
     observed: tuple[ObservedResult, ...] = ()
+    events: tuple[EventResult, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:

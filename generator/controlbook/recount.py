@@ -6,6 +6,7 @@ Rules enforced here:
 - a carried pack has the Merkle root, the count and the content of its manifest;
 - the opening states, moved by the manifests' own transitions, must give the root of
   every rule instance after every run: a verdict cannot be edited in one place alone;
+- carried events give the count and the root of their query and place;
 - an object of the vault is what its manifest says, to the byte.
 """
 
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING
 
 from .assess import opening_run
 from .coverage import collected_until, uncollected, windows
-from .digest import merkle_root, sha256
+from .digest import NotCanonicalError, merkle_root, parse_canonical, sha256
 from .errors import ControlbookError
+from .eventrows import counted, read_event
 from .extracts import ExtractError, closing_run, read_extract, state_object
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import fold_states, parse_state_lines, records_root_lines
+from .model import heard_in
 from .timeline import Interval, iso
 from .vault import NotInVaultError
 from .vault.packs import unpack
@@ -28,6 +31,7 @@ from .vault.packs import unpack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .digest import Json
     from .extracts import Extract
     from .model import (
         Assessment,
@@ -88,6 +92,7 @@ def recount(
     `whole`, packs that it does not name and states that it cannot reach are let be.
     """
     extracts, faults = _extracts(ledger, packs, whole=whole)
+    faults.extend(_event_faults(ledger, extracts, assessment))
     if not whole:
         return Recount(opening=None, faults=tuple(faults))
     edges: list[tuple[Standing, ...]] = []
@@ -155,6 +160,44 @@ def _pack_faults(
         yield wrong(f"{where}: it has not the {stored.records} records")
     if not own.hidden and sha256(data) != stored.content_sha256:
         yield wrong(f"{where}: it is whole, but is not the pack's content")
+
+
+def _event_faults(
+    ledger: Ledger, extracts: Mapping[str, Extract], assessment: Assessment
+) -> Faults:
+    """Count the carried events again, by query and place."""
+    accounts = {number for _, number in assessment.accounts}
+    for run in ledger.cloudtrail:
+        lines = {
+            line
+            for stored in run.objects
+            if stored.role == "records" and stored.content_sha256 in extracts
+            for line in extracts[stored.content_sha256].records
+        }
+        if not lines:
+            continue
+        try:
+            again = counted(read_event(_tree(line)) for line in lines)
+        except (NotCanonicalError, ValueError, TypeError) as error:
+            yield wrong(f"{name(run)}: a record is no event: {error}")
+            continue
+        for row in run.event_counts:
+            shown = row.account in accounts and row.region in heard_in(
+                row.source, assessment.regions
+            )
+            if shown and row not in again:
+                yield wrong(
+                    f"{name(run)}: the records of {row.key} in {row.account}"
+                    f" {row.region} do not give its count and root"
+                )
+
+
+def _tree(line: bytes) -> dict[str, Json]:
+    tree = parse_canonical(line)
+    if not isinstance(tree, dict):
+        message = "no object"
+        raise TypeError(message)
+    return tree
 
 
 def _state_faults(

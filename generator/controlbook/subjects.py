@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 from .coverage import demanded
 from .digest import canonical, digest_of, merkle_root
+from .eventrows import event_row
 from .model import (
     GLOBAL,
     ConfigRule,
+    EventQuery,
     ManualDocument,
     SecurityHubControl,
     Snapshot,
+    heard_in,
 )
 from .observations import observation_row
 from .timeline import iso
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         Assessment,
         Control,
         Deviation,
+        EventResult,
         EvidenceSource,
         Findings,
         Gap,
@@ -221,7 +225,7 @@ def scope_document(assessment: Assessment, number: str) -> Json:
 def evidence_root(
     ledger: Ledger, assessment: Assessment, controls: tuple[Control, ...]
 ) -> str:
-    """Give the Merkle root over what runs recorded for these controls' rules.
+    """Give the Merkle root over what runs recorded for these controls' evidence.
 
     One leaf per (stream, seq, rule, account, region): the root of its records and the
     digest of its transitions, for every run whose window meets the period or ends at
@@ -257,7 +261,9 @@ def evidence_root(
                 for evidence in demands
             )
         )
-    return merkle_root([*leaves, *_observed_leaves(ledger, assessment, controls)])
+    leaves.extend(_observed_leaves(ledger, assessment, controls))
+    leaves.extend(_event_leaves(ledger, assessment, controls))
+    return merkle_root(leaves)
 
 
 def _observed_leaves(
@@ -274,6 +280,49 @@ def _observed_leaves(
                 placed = row.region in {*assessment.regions, GLOBAL}
                 if row.evidence in keys and row.account in accounts and placed:
                     yield canonical([run.stream, run.seq, observation_row(row)])
+
+
+def _event_leaves(
+    ledger: Ledger, assessment: Assessment, controls: tuple[Control, ...]
+) -> Iterable[bytes]:
+    """Give one leaf per (run, query, account, Region): count, root, head of digests.
+
+    A place without an event has its leaf too: that there was none is evidence.
+    """
+    queries = sorted(
+        {
+            (evidence.source, evidence.event)
+            for control in controls
+            for evidence in control.evidence
+            if isinstance(evidence, EventQuery)
+        }
+    )
+    accounts = {number for _, number in assessment.accounts}
+    period = assessment.period
+    for run in ledger.cloudtrail if queries else ():
+        if run.window.end <= period.start or run.window.start >= period.end:
+            continue
+        rows = {(r.source, r.event, r.account, r.region): r for r in run.event_counts}
+        heads = {(row.account, row.region): row.head_sha256 for row in run.chains}
+        for query in queries:
+            regions = heard_in(query[0], assessment.regions)
+            for place in sorted(run.collected):
+                if query not in run.asked or place[0] not in accounts:
+                    continue
+                if place[1] not in regions:
+                    continue
+                row = rows.get((*query, *place))
+                yield canonical(
+                    [
+                        run.stream,
+                        run.seq,
+                        f"cloudtrail:{query[0]}:{query[1]}",
+                        *place,
+                        row.count if row else 0,
+                        row.root if row else merkle_root(()),
+                        heads.get(place, ""),
+                    ]
+                )
 
 
 def _leaf(row: RuleInstance, moves: list[Transition]) -> list[Json]:
@@ -304,6 +353,9 @@ def findings_document(findings: Findings, controls: Iterable[str]) -> Json:
                 for result in own.rules
             ],
             "documents": list(own.documents),
+            **(
+                {"events": [_happened(row) for row in own.events]} if own.events else {}
+            ),
             "deviations": [deviation_document(item) for item in own.deviations],
             "gaps": [gap_document(item) for item in own.gaps],
         }
@@ -355,6 +407,33 @@ def _instance(row: InstanceResult) -> Json:
         "observed-ms": row.share.observed,
         "deviating-ms": row.share.deviating,
         "exempt-ms": row.share.exempt,
+    }
+
+
+def _happened(row: EventResult) -> Json:
+    return {
+        "evidence": row.key,
+        "expect": row.evidence.expect,
+        "span": [iso(row.span.start), iso(row.span.end)] if row.span else [],
+        "count": row.count,
+        "first": "" if row.first is None else iso(row.first),
+        "last": "" if row.last is None else iso(row.last),
+        "whole": "yes" if row.whole else "no",
+        "proven-none": "yes" if row.none else "no",
+        "places": [
+            {
+                "account": place.account,
+                "region": place.region,
+                "count": place.count,
+                "observed-ms": place.observed,
+                "digests": place.digests,
+                "log-files": place.log_files,
+                "head": place.head,
+                "head-sha256": place.head_sha256,
+            }
+            for place in row.places
+        ],
+        "events": [event_row(event) for event in row.events],
     }
 
 

@@ -11,6 +11,7 @@ Rules enforced here (design section 7, trust.md section 3):
  7. packs: what is carried of a pack has the root in its manifest, and states fold;
  8. vault: a copy given with `--raw` holds every object, byte for byte; with `--online`
     the vault itself is asked, and its replica; locks last as long as is asked for;
+    CloudTrail's digests in the copy verify again, and cover what the runs say;
  9. release: files, manifest, tag and pin name the same roots;
 10. history: the carried repository holds this tag, these sources and this ledger, and
     nobody's unreviewed commits;
@@ -41,18 +42,19 @@ from .assurance import (
 from .carried import carry
 from .clones import clone_faults
 from .derivation import derive, facts_before, figure_faults, status_faults
-from .digest import canonical, digest_of, sha256
+from .digest import NotCanonicalError, canonical, digest_of, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
 from .git import Repository
 from .keeping import kept, wanted_by
-from .ledger import chain_problems, read_ledger
+from .ledger import examined
 from .library import read, sources_document
 from .online import ask, lock_faults, open_s3
 from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
     provenance_faults,
     read_provenance,
+    repository_faults,
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
@@ -69,6 +71,7 @@ from .seals import (
     release_faults,
     sum_faults,
 )
+from .trailarchive import archive_faults
 from .vault import prefix_of
 from .vault.directory import DirectoryVault
 
@@ -394,7 +397,7 @@ class _Pass:
             text = "the ledger is absent: there is no run manifest"
             self.step("ledger", 0, [lacking(text)])
             return None, False
-        problems = chain_problems(manifests)
+        ledger, problems = examined(manifests)
         if problems:
             self.step(
                 "ledger",
@@ -402,7 +405,6 @@ class _Pass:
                 [wrong(text.replace("evidence/", "ledger/", 1)) for text in problems],
             )
             return None, True
-        ledger = read_ledger(manifests)
         files = self.bundle.files
         faults = tuple(head_faults(ledger, files, tag)) if tag else ()
         whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
@@ -418,8 +420,12 @@ class _Pass:
         self, manifest: ReleaseManifest, tag: Tag | None
     ) -> tuple[Library | None, Assessment | None]:
         sources = self.below("sources/")
-        due = canonical(sources_document(sources))
         faults: list[Fault] = []
+        due = b""
+        try:
+            due = canonical(sources_document(sources))
+        except NotCanonicalError as error:
+            faults.append(wrong(f"sources/: has no canonical form: {error}"))
         library: Library | None = None
         assessment: Assessment | None = None
         if self.bundle.files.get("sources.json") != due:
@@ -486,6 +492,9 @@ class _Pass:
         count = len(objects) + len(manifests)
         copy = DirectoryVault(raw, prefix_of(library.settings.vault))
         self.step("vault", count, vault_faults(copy, objects, manifests))
+        digests = sum(row.digests for run in ledger.cloudtrail for row in run.chains)
+        if digests:
+            self.step("digests", digests, archive_faults(copy, ledger))
 
     def _locks(self, ledger: Ledger, library: Library, assessment: Assessment) -> None:
         """Hold the locks against what is wanted: as recorded, or as the vault says."""
@@ -554,6 +563,7 @@ class _Pass:
             self.step("history", 1, [wrong(f"repo.bundle: {error.message}")])
             return None
         faults = [
+            *repository_faults(data, tag),
             *provenance_faults(
                 found,
                 tag=self.bundle.files["release.tag"],

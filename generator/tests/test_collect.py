@@ -140,6 +140,7 @@ class Bench:
     vault: DirectoryVault
     git: dict[str, bytes] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    about: tuple[tuple[str, str], ...] = ABOUT
     die_at: int = 0
     after: bool = False
     steps: int = 0
@@ -181,7 +182,7 @@ class Bench:
             vault=self,
             clock=lambda: now,
             commit=self.commit,
-            about=ABOUT,
+            about=self.about,
         )
         return collector.collect(source or Daily(), dict(self.git))
 
@@ -236,6 +237,20 @@ def test_death_at_any_step_leaves_one_legal_recovery(
         bench.check(4)
         # The same run, whenever it died: manifests do not remember the death.
         assert bench.git == whole.git, die_at
+
+
+@pytest.mark.threat("T37")
+def test_t37_another_set_of_packages_is_noted_on_the_next_run(tmp_path: Path) -> None:
+    bench = Bench(DirectoryVault(tmp_path))
+    notes = []
+    for day, lock in enumerate(("a" * 64, "a" * 64, "b" * 64, "b" * 64), 1):
+        bench.about = tuple(sorted({**dict(ABOUT), "lock_sha256": lock}.items()))
+        bench.collect(f"2028-01-0{day}")
+        last = read_ledger(bench.git).config[-1]
+        assert dict(last.collector)["lock_sha256"] == lock
+        notes.append(last.notes)
+    changed = "packages changed since 000002: from aaaaaaaaaaaaaaaa to bbbbbbbbbbbbbbbb"
+    assert notes == [(), (), (f"the collector's {changed}",), ()]
 
 
 def test_a_manifest_that_only_the_vault_has_is_copied_first(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Store:
     url: str
 
     def client(self, keys: tuple[str, str] = ADMIN) -> Any:  # noqa: ANN401 - boto3's
-        return boto3.client(
+        return boto3.Session().client(
             "s3",
             endpoint_url=self.url,
             aws_access_key_id=keys[0],
@@ -95,7 +95,7 @@ def running(folder: Path) -> Iterator[Store]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         f"-s3.config={settings}",
-        "-volume.max=60",
+        "-volume.max=1000",  # each bucket takes some, empty or not
         "-master.volumeSizeLimitMB=32",
     ]
     with subprocess.Popen(

@@ -33,6 +33,7 @@ from controlbook.retention import retained_until
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from controlbook.timeline import Instant
 
@@ -82,18 +83,25 @@ def checkpoint(options: argparse.Namespace) -> Outcome:
 def recovered(programme: Programme, at: Instant) -> Programme:
     """Copy to Git the checkpoints that only the vault has, byte for byte."""
     vault = programme.vault
-    found = {
-        path: vault.get(key)
-        for key in vault.keys("ledger/checkpoints/")
-        if (path := key.replace("ledger/", "evidence/", 1)) not in programme.files
-    }
-    if not found:
-        return programme
+    found: dict[int, dict[str, bytes]] = {}
+    for key in vault.keys("ledger/checkpoints/"):
+        path = key.replace("ledger/", "evidence/", 1)
+        if path not in programme.files:
+            number = int(path.rsplit("/", 1)[-1].partition(".")[0])
+            found.setdefault(number, {})[path] = vault.get(key)
+    for number, files in sorted(found.items()):
+        programme = _committed(programme, number, files, at)
+    return programme
+
+
+def _committed(
+    programme: Programme, number: int, files: Mapping[str, bytes], at: Instant
+) -> Programme:
+    """Commit a checkpoint, in the same words whenever that is."""
     repository = programme.repository
-    names = ", ".join(path.rsplit("/", 1)[-1].removesuffix(".json") for path in found)
     repository.write_and_commit(
-        found,
-        f"Recover checkpoints: {names}\n",
+        files,
+        f"Write checkpoint {number} of the ledger\n",
         at=at,
         author=repository.configured_author(),
     )
@@ -133,14 +141,7 @@ def write_checkpoint(programme: Programme, at: Instant) -> Programme:
             role="checkpoint",
             retain_until=retained_until(programme.library, (), at),
         )
-    repository = programme.repository
-    repository.write_and_commit(
-        files,
-        f"Write checkpoint {number} of the ledger\n",
-        at=at,
-        author=repository.configured_author(),
-    )
-    return Programme(repository)
+    return _committed(programme, number, files, at)
 
 
 def _beside(programme: Programme) -> dict[str, bytes]:

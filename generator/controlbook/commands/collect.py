@@ -25,6 +25,7 @@ from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.progress import Progress
 from controlbook.sources.audit_manager import AuditManager, OurRecord
+from controlbook.sources.cloudtrail import CloudTrailSource
 from controlbook.sources.config import ConfigSource
 from controlbook.sources.looking import Looking
 from controlbook.sources.reviews import Reviews
@@ -85,6 +86,8 @@ def _source(stream: str, programme: Programme) -> Source:
         return Looking(LOOKS[stream](), programme.library)
     if stream == "audit-manager":
         return AuditManager(programme.library, lambda: _our_record(programme))
+    if stream == "cloudtrail":
+        return CloudTrailSource(programme.library)
     forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
     return Reviews(forge, programme.repository.began(programme.commit))
 
@@ -150,6 +153,11 @@ def _lines(run: Run) -> list[str]:
         answers = [row for row in run.observations if row.state == OBSERVED]
         changed = sum(number for row in answers for _, number in row.changes)
         what = f"{len(answers)} of {len(run.observations)} answers, {changed} changes"
+    elif run.stream == "cloudtrail":
+        what = (
+            f"{sum(row.count for row in run.event_counts)} events of {len(run.asked)} "
+            f"queries, {sum(row.digests for row in run.chains)} digests checked"
+        )
     window = f"{iso(run.window.start)} to {iso(run.window.end)}"
     return [
         f"{run.stream} {run.seq:06d} {run.kind} {window}: {what}",
@@ -172,6 +180,7 @@ def _data(run: Run) -> dict[str, object]:
         "transitions": len(run.transitions),
         "pulls": len(run.pulls),
         "observations": len(run.observations),
+        "events": sum(row.count for row in run.event_counts),
         "missing": [
             {"account": row.account, "region": row.region, "reason": row.reason}
             for row in run.missing

@@ -24,7 +24,7 @@ from controlbook.vault.s3 import MODE, S3Vault
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from controlbook.keeping import Kept
     from controlbook.model import Library
@@ -54,11 +54,10 @@ def retain(options: argparse.Namespace) -> Outcome:
     manifests = {
         path: data
         for path, data in programme.files.items()
-        if path.startswith("evidence/") and path.endswith(".json")
+        if path.startswith("evidence/") and not path.startswith("evidence/manual/")
     }
-    items = tuple(
-        kept(programme.library, ledger, manifests, _wanted(programme.library))
-    )
+    wanted = _wanted(programme.library)
+    items = _distinct(kept(programme.library, ledger, manifests, wanted))
     histories = vault.history("ledger/")
     results: list[_Result] = []
     with Progress("locks", quiet=options.quiet) as progress:
@@ -66,6 +65,16 @@ def retain(options: argparse.Namespace) -> Outcome:
             progress.show(number, len(items))
             results.append(_retain(vault, item, histories, dry=options.dry_run))
     return _outcome(results, dry=options.dry_run)
+
+
+def _distinct(items: Iterable[Kept]) -> tuple[Kept, ...]:
+    """Take an object that several runs name once, for the longest of them."""
+    found: dict[tuple[str, str], Kept] = {}
+    for item in items:
+        name = (item.key, item.version_id)
+        if name not in found or found[name].wanted < item.wanted:
+            found[name] = item
+    return tuple(found.values())
 
 
 def _wanted(library: Library) -> Callable[[Interval | None], Instant]:

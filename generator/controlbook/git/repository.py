@@ -276,8 +276,12 @@ class Repository:
         """Put a file into the work tree, whole or not at all."""
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True)
+        # Beside Git's own files, where one that a killed run left is in nobody's way.
+        near = self.folder.stat().st_dev == place.parent.stat().st_dev
         with tempfile.NamedTemporaryFile(
-            dir=place.parent, prefix=".controlbook-", delete=False
+            dir=self.folder if near else place.parent,
+            prefix=".controlbook-",
+            delete=False,
         ) as temporary:
             try:
                 temporary.write(body)

@@ -37,6 +37,8 @@ _TEXTS = (
     "region",
     "delivery-bucket",
     "delivery-prefix",
+    "trail-bucket",
+    "trail-prefix",
     "collector-role",
     "vault",
     "vault-profile",

@@ -34,7 +34,7 @@ from weasyprint.urls import (  # type: ignore[import-untyped]
 from controlbook.errors import ControlbookError
 from controlbook.timeline import SECOND, iso, to_datetime
 
-from . import charts, safe, sentences, typeface, words
+from . import charts, happenings, safe, sentences, typeface, words
 from .paper import LIMITS, Paper
 
 if TYPE_CHECKING:
@@ -211,6 +211,7 @@ def _render(paper: Paper) -> str:
         findings=paper.report.findings,
         words=words,
         sentences=sentences,
+        happened=happenings,
         limits=LIMITS,
         iso=iso,
         stacked_bar=charts.stacked_bar,

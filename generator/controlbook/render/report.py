@@ -148,6 +148,12 @@ class Report:
             and run.window.start < period.end
         )
 
+    @property
+    def event_runs(self) -> tuple[Run, ...]:
+        """The `cloudtrail` runs whose windows meet the period."""
+        period = self.assessment.period
+        return tuple(run for run in self.ledger.cloudtrail if run.window.clip(period))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:

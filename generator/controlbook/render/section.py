@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from controlbook.model import (
     ALL,
     ConfigRule,
+    EventQuery,
     ManualDocument,
     SecurityHubControl,
     Snapshot,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Annotation,
         Control,
         ControlFindings,
+        EventResult,
         EvidenceSource,
         Gap,
         Judgement,
@@ -47,6 +49,7 @@ ROWS = 25
 """Evidence rows and lanes per requirement; all runs stand in the evidence index."""
 
 _FEW = 4
+PLURALS = {"event query": "event queries"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class ControlSection:
     found: ControlFindings
     attestation: Judgement | None
     others: tuple[EvidenceSource, ...]
-    """Evidence that is neither a Config rule nor a document."""
+    """Evidence that is no Config rule, event query or document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,11 @@ class RequirementSection:
         return tuple(rule for part in self.controls for rule in part.found.rules)
 
     @property
+    def events(self) -> tuple[EventResult, ...]:
+        """Give the results of every event query behind the requirement."""
+        return tuple(row for part in self.controls for row in part.found.events)
+
+    @property
     def basis(self) -> str:
         """Say what a conclusion on this requirement rests on."""
         if self.requirement.inherited:
@@ -99,9 +107,14 @@ class RequirementSection:
         counts = (
             (len(self.rules), "rule"),
             (looks, "point-in-time source"),
+            (len(self.events), "event query"),
             (len(self.documents), "document"),
         )
-        parts = [words.count(number, noun) for number, noun in counts if number]
+        parts = [
+            words.count(number, noun, PLURALS.get(noun, ""))
+            for number, noun in counts
+            if number
+        ]
         return " and ".join(parts) or "no evidence"
 
     @property
@@ -189,7 +202,12 @@ def _control(
             source
             for source in control.evidence
             if not isinstance(
-                source, ConfigRule | ManualDocument | Snapshot | SecurityHubControl
+                source,
+                ConfigRule
+                | EventQuery
+                | ManualDocument
+                | Snapshot
+                | SecurityHubControl,
             )
         ),
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from controlbook.model import (
         Assessment,
         Deviation,
+        EventResult,
         Findings,
         Gap,
         Observation,
@@ -315,9 +316,15 @@ def change_sentence(row: Observation) -> str:
     return f"{counts} since {row.previous}; showing {len(row.shown)} of {total}"
 
 
-def no_deviation_sentence(rules: tuple[RuleResult, ...]) -> str:
+def no_deviation_sentence(
+    rules: tuple[RuleResult, ...], events: tuple[EventResult, ...] = ()
+) -> str:
     """Say that there was no deviation, with the number of verdicts behind it."""
     verdicts = sum(rule.resources for rule in rules)
+    if not rules and any(row.evidence.expect != "any" for row in events):
+        return "No deviation among the events, as far as there is evidence."
+    if not rules and events:
+        return "Any number of these events is expected: none can be a deviation."
     if not rules:
         return "No rule observes this: there is nothing that could show a deviation."
     return (

@@ -63,6 +63,8 @@ def tables(report: Report) -> tuple[Table, ...]:
         _documents(report),
         _transitions(report),
         _observations(report),
+        _events(report),
+        _event_queries(report),
         _status_history(report),
         _governance_changes(report),
         _people_changes(report),
@@ -177,6 +179,62 @@ def _rules(report: Report) -> Table:
 
 def _other(evidence: EvidenceSource) -> Row:
     return (evidence.key, *[""] * 9)
+
+
+def _events(report: Report) -> Table:
+    def rows() -> Iterator[Row]:
+        for name, own in sorted(report.findings.controls.items()):
+            for result in own.events:
+                for event in result.events:
+                    yield (
+                        name,
+                        result.key,
+                        result.evidence.expect,
+                        iso(event.at),
+                        event.account,
+                        report.assessment.account_name(event.account),
+                        event.region,
+                        event.actor,
+                        event.about,
+                        event.error,
+                        event.id,
+                    )
+
+    return _table(
+        "events",
+        "control evidence expect at account account_name region actor about error id",
+        rows(),
+    )
+
+
+def _event_queries(report: Report) -> Table:
+    def rows() -> Iterator[Row]:
+        for name, own in sorted(report.findings.controls.items()):
+            for result in own.events:
+                for place in result.places:
+                    yield (
+                        name,
+                        result.key,
+                        result.evidence.expect,
+                        place.account,
+                        report.assessment.account_name(place.account),
+                        place.region,
+                        place.count,
+                        iso(result.span.start) if result.span else "",
+                        iso(result.span.end) if result.span else "",
+                        place.observed,
+                        place.digests,
+                        place.log_files,
+                        place.head,
+                        place.head_sha256,
+                    )
+
+    return _table(
+        "event_queries",
+        "control evidence expect account account_name region events span_start span_end"
+        " observed_ms digests log_files head head_sha256",
+        rows(),
+    )
 
 
 def _population(report: Report) -> Table:

@@ -138,6 +138,12 @@ GAP_REASONS = {
     "stream-not-collected": "this kind of evidence was not collected",
     "not-asked": "the controls did not yet ask for it when others were asked",
     "hub-no-data": "Security Hub has no finding to judge by",
+    "digest-gap": "signed digests of CloudTrail's deliveries are missing",
+    "digest-invalid": "a digest of CloudTrail's deliveries did not verify",
+    "log-invalid": "a CloudTrail log file is not the one that its digest names",
+    "not-validated": "the trail writes no digests, so nothing proves it complete",
+    "trail-selective": "the trail leaves out events that the control asks about",
+    "lookup-expired": "LookupEvents reaches no further back than 90 days",
     "document-missing": "no document covers this time",
     "document-expired": "the document had expired",
 }
@@ -149,6 +155,8 @@ ENDINGS = {
     "not-applicable": "the rule no longer applied (not a remediation)",
     "evidence-lost": "evidence lost (not a remediation)",
     "open": "still open",
+    "event": "an event: it was over at once",
+    "not-met": "none came in the whole period",
 }
 
 FREQUENCIES = {
@@ -184,7 +192,7 @@ SUBJECT_PARTS = {
     "controls": "text of the controls",
     "mapping": "mapping of requirement, controls and evidence",
     "scope": "scope of the assessment",
-    "evidence": "evidence of the rules (Merkle root over its records)",
+    "evidence": "evidence of rules and events (Merkle root over its records)",
     "findings": "findings: population, coverage, results, deviations, gaps",
     "annotations": "annotations",
     "manual": "manual evidence",
@@ -292,6 +300,7 @@ _KINDS = {
     "AWS::KMS::Key": "KMS key",
     "AWS::Lambda::Function": "Lambda function",
     "AWS::CloudTrail::Trail": "CloudTrail trail",
+    "AWS::CloudTrail::Event": "CloudTrail event",
     "AWS::DynamoDB::Table": "DynamoDB table",
     "AWS::RDS::DBInstance": "RDS database instance",
     "AWS::RDS::DBSnapshot": "RDS database snapshot",
@@ -366,6 +375,10 @@ def precision(text: str) -> str:
         return "seen at a look; began at some time since the look before"
     if text == "history":
         return "told by Security Hub's own history of the finding"
+    if text == "event":
+        return "the second that CloudTrail gives"
+    if text == "period":
+        return "judged over the whole period"
     if text == "seed":
         return "in force when collection began; its start is earlier"
     return "recorded on change: when AWS Config evaluated it"

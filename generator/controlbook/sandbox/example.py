@@ -23,6 +23,7 @@ from .world import (
     Resource,
     Rule,
     RuleFailure,
+    TrailEvent,
     Verdict,
     World,
     compliant_throughout,
@@ -217,6 +218,9 @@ def example() -> World:
                 code="LambdaTimeout",
             ),
         ),
+        trail_bucket="org-trail-logs",
+        trail_since=instant("2027-12-30T00:00:00Z"),
+        events=tuple(sorted(_calls())),
         begin=instant("2028-01-01T06:00:00Z"),
     )
 
@@ -343,6 +347,38 @@ def _quiet_life() -> Iterable[Resource]:
         "artifact-uploader",
         created=instant("2028-02-21T13:30:00Z"),
         deleted=instant("2028-03-14T15:10:00Z"),
+    )
+
+
+CREATED = (
+    ("2028-01-12T09:41:07Z", PROD, "l-haddad", "break-glass-prod-2"),
+    ("2028-01-12T09:44:52Z", STAGING, "l-haddad", "break-glass-staging-2"),
+    ("2028-02-21T13:30:00Z", TOOLING, "s-tanaka", "artifact-uploader"),
+    ("2028-03-02T23:58:31Z", AUDIT, "l-haddad", "auditor-export"),
+    ("2028-03-27T10:05:18Z", TOOLING, "j-moreau", "migration-runner"),
+)
+"""(when, account, by whom, user): every CreateUser of the quarter."""
+
+
+def _calls() -> Iterable[TrailEvent]:
+    """Give what people did with IAM; trails record it in us-east-1."""
+    for at, account, actor, user in CREATED:
+        yield _call(at, account, "CreateUser", actor, user)
+    yield _call(
+        "2028-03-14T15:10:00Z", TOOLING, "DeleteUser", "s-tanaka", "artifact-uploader"
+    )
+
+
+def _call(at: str, account: str, name: str, actor: str, user: str) -> TrailEvent:
+    return TrailEvent(
+        at=instant(at),
+        account=account,
+        region="us-east-1",
+        source="iam.amazonaws.com",
+        name=name,
+        actor=actor,
+        role="platform-engineer",
+        parameters=(("userName", user),),
     )
 
 

@@ -14,6 +14,7 @@ Checked against botocore's models and AWS's documented samples; never run agains
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass
@@ -193,6 +194,8 @@ def to_wire(shape: AnyShape, value: Wire) -> Wire:
         return {name: to_wire(members[name], each) for name, each in value.items()}
     if kind == "list":
         return [to_wire(shape.member, each) for each in value]
+    if kind == "blob":
+        return base64.b64encode(value).decode()
     if kind == "timestamp":
         if shape.serialization.get("timestampFormat") == "iso8601":
             return iso(from_datetime(value))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S3: the read-only delivery bucket from the world, every other bucket from moto.
+"""S3: read-only delivery and trail buckets from the world, all others from moto.
 
 Rules enforced here:
-- the delivery bucket holds what has been delivered by the clock, and nobody writes it;
+- these two hold what has been delivered by the clock, and nobody writes them;
 - other buckets are moto's, loaded when first asked for (an optional extra); what moto
   gets wrong, Object Lock, is refused loudly instead of answered wrongly.
 """
@@ -20,13 +20,18 @@ from .clock import http_date
 from .items import iso_millis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from controlbook.timeline import Instant
 
     from .delivery import DeliveredFile, DeliveryBucket
+    from .trails import Trail, TrailFile
+
+    Bucket = DeliveryBucket | Trail
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+LAST = "\U0010ffff"
+"""Stands behind every key of a folder."""
 LOCK_QUERIES = ("object-lock", "retention", "legal-hold")
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -49,24 +54,27 @@ class Request:
 class S3:
     """The S3 of the sandbox."""
 
-    def __init__(self, bucket: DeliveryBucket) -> None:
-        """Serve the delivery bucket; moto comes when another bucket is asked for."""
-        self._bucket = bucket
+    def __init__(self, *buckets: Bucket) -> None:
+        """Serve the world's buckets; moto comes when another one is asked for."""
+        self._buckets = {bucket.name: bucket for bucket in buckets}
         self._moto: Callable[..., Iterable[bytes]] | None = None
 
     def answer(self, request: Request, now: Instant) -> Reply:
         """Answer one request at the clock's instant."""
         name, _, key = unquote(request.path).lstrip("/").partition("/")
-        if name != self._bucket.name:
+        bucket = self._buckets.get(name)
+        if bucket is None:
             return self._elsewhere(request)
         if request.method not in {"GET", "HEAD"}:
-            return failure(403, "AccessDenied", "Config alone writes here", request)
+            return failure(403, "AccessDenied", "AWS alone writes here", request)
         if key:
-            return self._object(request, key, now)
-        return self._listing(request, now)
+            return self._object(bucket, request, key, now)
+        return self._listing(bucket, request, now)
 
-    def _object(self, request: Request, key: str, now: Instant) -> Reply:
-        file = self._bucket.find(key, now)
+    def _object(
+        self, bucket: Bucket, request: Request, key: str, now: Instant
+    ) -> Reply:
+        file = bucket.find(key, now)
         if file is None:
             return failure(404, "NoSuchKey", "the key does not exist", request)
         headers = {
@@ -78,11 +86,13 @@ class S3:
         }
         if file.body:
             headers["Content-Encoding"] = "gzip"
+        for name, value in getattr(file, "metadata", ()):
+            headers[f"x-amz-meta-{name}"] = value
         if "range" in request.headers:
             return failure(501, "NotImplemented", "no ranges here", request)
         return 200, headers, file.body
 
-    def _listing(self, request: Request, now: Instant) -> Reply:
+    def _listing(self, bucket: Bucket, request: Request, now: Instant) -> Reply:
         query = {
             k: v[0] for k, v in parse_qs(request.query, keep_blank_values=True).items()
         }
@@ -95,7 +105,7 @@ class S3:
         if query.get("list-type") != "2":
             return failure(501, "NotImplemented", "only ListObjectsV2 here", request)
         listing = _Listing(query)
-        return 200, XML, listing.xml(self._bucket, now)
+        return 200, XML, listing.xml(bucket, now)
 
     def _elsewhere(self, request: Request) -> Reply:
         asked = {pair.partition("=")[0] for pair in request.query.split("&")}
@@ -130,17 +140,21 @@ class _Listing:
         self.start_after = query.get("start-after", "")
         self.url = query.get("encoding-type") == "url"
 
-    def xml(self, bucket: DeliveryBucket, now: Instant) -> bytes:
+    def xml(self, bucket: Bucket, now: Instant) -> bytes:
         after = self.start_after
         if self.token:
             after = base64.urlsafe_b64decode(self.token).decode()
         rows: list[str] = []
         folders: list[str] = []
         last, more = "", False
-        for file in bucket.list(self.name_prefix, after, now):
+        files: Iterator[DeliveredFile | TrailFile]
+        files = iter(bucket.list(self.name_prefix, after, now))
+        while (file := next(files, None)) is not None:
             folder = self._folder(file.key)
             if folder and (folder in folders or after.startswith(folder)):
-                last = file.key
+                # A folder may hold very much: go on behind it.
+                last = f"{folder}{LAST}"
+                files = iter(bucket.list(self.name_prefix, last, now))
                 continue
             if len(rows) + len(folders) == self.size:
                 more = True
@@ -176,7 +190,7 @@ class _Listing:
         head, found, _ = key[len(self.name_prefix) :].partition(self.delimiter)
         return f"{self.name_prefix}{head}{found}" if found else ""
 
-    def _row(self, file: DeliveredFile) -> str:
+    def _row(self, file: DeliveredFile | TrailFile) -> str:
         return (
             f"<Contents><Key>{self._text(file.key)}</Key>"
             f"<LastModified>{iso_millis(file.delivered)}</LastModified>"

@@ -23,7 +23,15 @@ from urllib.parse import parse_qs, urlsplit
 from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import Instant, instant, iso
 
-from . import audit_manager, config, iam, organizations, rest_json, security_hub
+from . import (
+    audit_manager,
+    cloudtrail,
+    config,
+    iam,
+    organizations,
+    rest_json,
+    security_hub,
+)
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
 from .example import example
@@ -34,6 +42,7 @@ from .recording import Recording
 from .s3 import S3, Request
 from .sts import Sts, access_key, account_of
 from .tiny import tiny
+from .trails import Trail
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -88,15 +97,17 @@ class Sandbox:
         recording = Recording(world)
         pager = Pager(trouble)
         self._query = {"sts": Sts(world, trouble), "iam": iam.service(world, trouble)}
+        trail = Trail(world, trouble)
         self._services: dict[str, Service] = {
             "config": config.service(recording, trouble, pager),
+            "cloudtrail": cloudtrail.service(trail, trouble, pager),
             "organizations": organizations.service(world, pager),
         }
         self._rest: dict[str, Service] = {
             "auditmanager": audit_manager.service(recording, pager),
             "securityhub": security_hub.service(recording, pager),
         }
-        self._s3 = S3(DeliveryBucket(recording, trouble))
+        self._s3 = S3(DeliveryBucket(recording, trouble), trail)
         self._json_calls = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), self)

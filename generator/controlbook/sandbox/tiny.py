@@ -10,7 +10,7 @@ from __future__ import annotations
 from controlbook.timeline import instant
 
 from .example import DEPLOYED, FIRST_LOOK, JOINED, REGION, deviation, resource
-from .world import Account, Rule, World, compliant_throughout
+from .world import Account, Rule, TrailEvent, World, compliant_throughout
 
 
 def tiny() -> World:
@@ -72,5 +72,18 @@ def tiny() -> World:
         rules=rules,
         resources=resources,
         verdicts=tuple(sorted(verdicts)),
+        trail_bucket="trail-000000000001",
+        trail_since=instant("2027-12-30T00:00:00Z"),
+        events=(
+            TrailEvent(
+                at=instant("2028-01-01T10:20:30Z"),
+                account=second,
+                region="us-east-1",
+                source="iam.amazonaws.com",
+                name="CreateUser",
+                actor="somebody",
+                parameters=(("userName", "robot"),),
+            ),
+        ),
         begin=instant("2028-01-01T06:00:00Z"),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controlbook.timeline import Instant
+    from controlbook.timeline import Instant, Interval
 
     from .world import RecorderStop
 
@@ -55,6 +55,23 @@ class DeliveryDelay:
     """The delivery status claims success all the same."""
 
 
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class DigestTrouble:
+    """Something is wrong with the trail's digests that end in `[start, end)`."""
+
+    account: str
+    region: str
+    kind: str
+    """missing | off | restart | spoilt | unsigned | trailing | backfill | changed-log |
+    lost-log"""
+    start: Instant
+    end: Instant
+
+    def touches(self, hour: Interval) -> bool:
+        """Tell whether the digest of an hour is one of them."""
+        return self.start <= hour.end < self.end
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """Which things hurt in this sandbox."""
@@ -78,6 +95,9 @@ class Trouble:
     compliance_not_recorded: tuple[str, ...] = ()
     """Accounts whose recorder excludes AWS::Config::ResourceCompliance."""
     delays: tuple[DeliveryDelay, ...] = ()
+    digests: tuple[DigestTrouble, ...] = ()
+    trail_writes_only: bool = False
+    """The trail leaves read-only management events out."""
     aggregator_lag: int = 0
     """The aggregator shows the state of this many milliseconds ago."""
     skew: int = 0

@@ -11,6 +11,7 @@ Rules enforced here:
 from __future__ import annotations
 
 import hashlib
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -169,6 +170,30 @@ class RecorderStop:
     """None: never started again."""
 
 
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class TrailEvent:
+    """An API call that CloudTrail records."""
+
+    at: Instant
+    account: str
+    region: str
+    """In which the trail records it: us-east-1 for IAM."""
+    source: str
+    name: str
+    actor: str
+    """The session of the role: usually a person."""
+    role: str = "operator"
+    parameters: tuple[tuple[str, str], ...] = ()
+    late: int = 0
+    """Milliseconds by which its log file comes later than usual."""
+
+    @property
+    def id(self) -> str:
+        """Give the eventID."""
+        parts = (self.account, self.region, iso(self.at), self.name, self.actor)
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """Everything that happened, in every account, for all time."""
@@ -186,6 +211,11 @@ class World:
     verdicts: tuple[Verdict, ...]
     failures: tuple[RuleFailure, ...] = ()
     stops: tuple[RecorderStop, ...] = ()
+    trail_bucket: str = ""
+    """Where the organization's trail delivers; empty: there is no trail."""
+    trail_since: Instant = field(default=Instant(0))
+    """When the trail was switched on."""
+    events: tuple[TrailEvent, ...] = ()
     begin: Instant = field(default=Instant(0))
     """A good instant to start a clock at."""
 
@@ -203,6 +233,10 @@ class World:
                 _contradiction(verdict, f"no rule {verdict.rule}")
             if not any(life.exists_at(verdict.at) for life in owner):
                 _contradiction(verdict, f"no resource {verdict.resource}")
+        for event in self.events:
+            if self.account(event.account) is None:
+                message = f"an event at {iso(event.at)}: no account {event.account}"
+                raise ValueError(message)
 
     @property
     def organization_id(self) -> str:

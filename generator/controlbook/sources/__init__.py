@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from controlbook.model import (
         Assessment,
+        DigestChain,
+        Event,
+        EventCount,
         Missing,
         Observation,
         Pull,
@@ -110,6 +113,10 @@ class Reading:
     corrects: int = 0
     organizations_sha256: str = ""
     observations: tuple[Observation, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
+    event_counts: tuple[EventCount, ...] = ()
+    events: tuple[Event, ...] = ()
+    chains: tuple[DigestChain, ...] = ()
 
 
 class Source(Protocol):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +34,7 @@ from botocore.exceptions import (
 
 from controlbook.digest import canonical
 from controlbook.timeline import from_datetime, iso
+from controlbook.vault import MAX_OBJECT
 
 from . import SourceError
 
@@ -52,7 +54,12 @@ RESTARTS = 3
 NOT_KEPT = ("s3",)
 """Services whose answers are not kept as pages: S3 objects are packs of their own."""
 
-_EXPIRED = {"InvalidNextTokenException", "InvalidNextToken", "ExpiredNextToken"}
+_EXPIRED = {
+    "InvalidNextTokenException",
+    "InvalidNextToken",
+    "InvalidTokenException",
+    "ExpiredNextToken",
+}
 _SETTINGS = Config(
     retries={"mode": "adaptive", "max_attempts": 5},
     user_agent_extra="controlbook",
@@ -161,6 +168,8 @@ class Conversation:
         self.kept: list[bytes] = []
         """Every page as one line of JSON, AWS's text in it unchanged."""
         self._queries: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        """Objects are read several at a time; what is counted must come out exact."""
 
     @property
     def queries(self) -> tuple[tuple[str, str], ...]:
@@ -193,6 +202,32 @@ class Conversation:
         if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)
         return answer
+
+    def read_object(self, bucket: str, key: str) -> tuple[bytes, Mapping[str, str]]:
+        """Get one of very many objects of a bucket: its bytes and its metadata.
+
+        Only the bucket stands among the queries; what was read, the packs name.
+        """
+        client = self.aws.client("s3")
+        with self._lock:
+            self._remember("s3", "GetObject", {"Bucket": bucket})
+        place = f"s3://{bucket}/{key}"
+        try:
+            answer = client.get_object(Bucket=bucket, Key=key)
+            if answer["ContentLength"] > MAX_OBJECT:
+                message = f"{answer['ContentLength']} bytes are more than are read"
+                raise SourceError(message, place)
+            body: bytes = answer["Body"].read()
+        except ClientError as error:
+            with self._lock:
+                self._count(error.response)
+            refused = _refused("s3", "GetObject", (place, ""), error)
+            raise refused from error
+        except BotoCoreError as error:
+            raise SourceError(str(error), place) from error
+        with self._lock:
+            self._count(answer)
+        return body, answer.get("Metadata", {})
 
     def listing(
         self,

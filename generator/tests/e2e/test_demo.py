@@ -69,6 +69,15 @@ def test_all_is_said_only_where_it_is_true(demo: Demo) -> None:
     )
 
 
+def test_users_that_were_created_are_counted_and_the_count_is_vouched_for(
+    demo: Demo,
+) -> None:
+    text = page(demo, "SOC2-2028-H1/CC6.2")
+    assert "5 CreateUser events in 4 accounts" in text
+    assert "userName=artifact-uploader" in text
+    assert "signed digests" in text
+
+
 def test_the_tag_names_the_facts_root_that_everything_prints(demo: Demo) -> None:
     message = git(demo.repository, "tag", "-l", "--format=%(contents)", "PCI-2028-Q1")
     root = re.search(r"facts-root: ([0-9a-f]{64})", message)

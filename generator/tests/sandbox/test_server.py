@@ -69,7 +69,7 @@ def test_date_header_shows_the_sandbox_clock(
     [
         ("config", "describe_retention_configurations"),
         ("auditmanager", "get_account_status"),
-        ("cloudtrail", "describe_trails"),
+        ("cloudtrail", "list_trails"),
     ],
 )
 def test_what_is_not_emulated_is_a_loud_error(

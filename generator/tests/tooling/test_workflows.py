@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".github/workflows"
 BIN = Path(sys.executable).parent
-NAMES = ("check", "collect", "publish", "report")
+NAMES = ("check", "collect", "publish", "report", "retain")
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
 Tree = dict[str, Any]
@@ -41,7 +41,7 @@ def jobs_with(permission: str) -> set[str]:
     return {name for name, job in JOBS.items() if permission in job["permissions"]}
 
 
-def test_there_are_four() -> None:
+def test_there_are_five() -> None:
     assert tuple(WORKFLOWS) == NAMES
 
 
@@ -107,6 +107,7 @@ def test_identity_tokens_only_in_named_environments() -> None:
         "collect/collect": "collect",
         "publish/build": "vault-read",
         "report/build": "vault-read",
+        "retain/retain": "vault-retain",
     }
 
 
@@ -131,6 +132,7 @@ def test_each_stream_has_its_queue() -> None:
     job = JOBS["collect/collect"]
     assert job["strategy"]["matrix"]["stream"] == [
         "config",
+        "cloudtrail",
         "snapshot",
         "security-hub",
         "audit-manager",
@@ -155,6 +157,7 @@ def test_report_is_verified_before_it_is_attached() -> None:
     assert JOBS["report/attach"]["needs"] == "build"
 
 
+@pytest.mark.threat("T84")
 def test_zizmor_finds_nothing() -> None:
     result = subprocess.run(
         [BIN / "zizmor", "--offline", "--no-progress", FOLDER],
@@ -163,3 +166,63 @@ def test_zizmor_finds_nothing() -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout
+
+
+HEAD = "name: bad\non: {trigger}\n{rights}jobs:\n  a:\n"
+NONE = "permissions: {}\n"
+BAD = {
+    "template-injection": (
+        "pull_request",
+        NONE,
+        "      - run: echo ${{ github.event.pull_request.title }}\n",
+    ),
+    "dangerous-triggers": ("pull_request_target", NONE, "      - run: make test\n"),
+    "unpinned-uses": (
+        "push",
+        NONE,
+        "      - uses: actions/checkout@v4\n        with:\n"
+        "          persist-credentials: false\n",
+    ),
+    "excessive-permissions": ("push", "", "      - run: make test\n"),
+    "artipacked": (
+        "push",
+        NONE,
+        "      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683\n",
+    ),
+}
+
+
+@pytest.mark.threat("T84")
+@pytest.mark.parametrize("kind", BAD)
+def test_t84_zizmor_refuses_a_bad_workflow_of_each_kind(
+    kind: str, tmp_path: Path
+) -> None:
+    trigger, rights, step = BAD[kind]
+    head = HEAD.replace("{trigger}", trigger).replace("{rights}", rights)
+    text = f"{head}    runs-on: ubuntu-24.04\n    steps:\n{step}"
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "bad.yml").write_text(text)
+    result = subprocess.run(
+        [BIN / "zizmor", "--offline", "--no-progress", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert kind in result.stdout
+
+
+@pytest.mark.threat("T37")
+def test_t37_what_the_collector_installs_has_hashes() -> None:
+    root = Path(__file__).parents[3]
+    makefile = (root / "Makefile").read_text("utf-8")
+    installs = [line for line in makefile.splitlines() if "$(INSTALL)" in line]
+    assert len(installs) >= 4
+    for line in installs:
+        # Our own code is in the checkout; everything else has to match a hash.
+        own = "--no-deps" in line and "--editable ." in line
+        assert own or "--require-hashes" in line, line
+    collect = (root / ".github" / "workflows" / "collect.yml").read_text("utf-8")
+    assert "make product" in collect
+    assert "pip install" not in collect

@@ -76,6 +76,7 @@ def evidence(view: View) -> Page:
             "holes": holes(view),
             "streams": view.report.ledger.runs,
             "rows": (*index.rows(view.report.runs), *index.rows(view.report.looks)),
+            "event_rows": index.rows(view.report.event_runs),
         },
     )
 

@@ -54,6 +54,11 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
     rows = lanes.lanes_of(findings, names)
     period = view.report.assessment.period
     status = view.status(item.number)
+    events = [
+        (control, result)
+        for control in view.controls(item)
+        for result in view.report.findings.controls[control.id].events
+    ]
     return write.page(
         write.requirement(view.id, item.number),
         f"{item.number} {item.title}",
@@ -64,6 +69,10 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "item": item,
             "status": status,
             "rules": view.rules(item),
+            "events": events,
+            "event_rows": index.rows(
+                _event_runs(view, {result.key for _, result in events})
+            ),
             "sources": _other_sources(view, item),
             "lanes": rows,
             "lanes_shown": lanes.SHOWN,
@@ -82,7 +91,8 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "population": sentences.population,
             "coverage": sentences.coverage_sentence,
             "no_deviation": sentences.no_deviation_sentence(
-                tuple(rule for _, rule in view.rules(item))
+                tuple(rule for _, rule in view.rules(item)),
+                tuple(result for _, result in events),
             ),
             "queries": _queries(view),
         },
@@ -127,6 +137,14 @@ def _runs(view: View, item: Requirement) -> tuple[Run, ...]:
         if len(wanted) >= RUNS_SHOWN:
             break
         wanted.setdefault(run.seq, run)
+    return tuple(wanted[seq] for seq in sorted(wanted))
+
+
+def _event_runs(view: View, queries: set[str]) -> tuple[Run, ...]:
+    """Choose the runs to list behind events: first, last, and those that saw one."""
+    runs = view.report.event_runs if queries else ()
+    seen = [r for r in runs if any(row.key in queries for row in r.event_counts)]
+    wanted = {run.seq: run for run in (*runs[:1], *runs[-1:], *seen[:RUNS_SHOWN])}
     return tuple(wanted[seq] for seq in sorted(wanted))
 
 

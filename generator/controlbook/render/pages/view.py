@@ -303,6 +303,11 @@ class View:
         parts.extend([words.count(rules, "rule")] if rules else [])
         looks = len(self.observed(item))
         parts.extend([words.count(looks, "point-in-time source")] if looks else [])
+        queries = sum(
+            len(self.report.findings.controls[c.id].events) for c in self.controls(item)
+        )
+        if queries:
+            parts.append(words.count(queries, "event query", "event queries"))
         parts.extend([words.count(papers, "document")] if papers else [])
         file = status.judgement.signoff
         named = set(file.acknowledged) if file else set()

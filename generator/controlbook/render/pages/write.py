@@ -21,7 +21,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from controlbook.render import safe, sentences, words
+from controlbook.render import happenings, safe, sentences, words
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
@@ -200,7 +200,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(words=words, sentences=sentences, place=_PLACES)
+    environment.globals.update(
+        words=words, sentences=sentences, happened=happenings, place=_PLACES
+    )
     environment.filters.update(
         chip=chip,
         code=code,
