@@ -15,14 +15,8 @@ from controlbook.render.tables import Table, tables
 
 NAMES = (
     *("requirements", "controls", "rules", "population", "deviations", "gaps"),
-    *(
-        "annotations",
-        "evidence-index",
-        "signoffs",
-        "documents",
-        "transitions",
-        "observations",
-    ),
+    *("annotations", "evidence-index", "signoffs", "documents", "transitions"),
+    *("observations", "events", "event_queries"),
     *("status-history", "governance-changes", "people-changes"),
 )
 
