@@ -37,9 +37,12 @@ Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by t
 
 FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
+LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
+PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
+TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
 BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(?:sig|tsr)\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
@@ -193,9 +196,11 @@ def paths(b: Bundle) -> None:
                 with open(whole, "rb") as file:
                     b.files[path] = file.read()
             elif not stat.S_ISDIR(mode):
-                b.wrong(f"{path!a}: is a link or no file")
-            if not path.isascii() or not path.isprintable():
-                b.wrong(f"{path!a}: is no plain path")
+                b.wrong(f"{path!a} is a link or no file")
+            if not PLAIN.match(name) or TAKEN.match(name.lower()):
+                b.wrong(f"{path!a}: is no plain, relative path")
+            if len(path) > LONGEST:
+                b.wrong(f"{path[:60]!a}: has more than {LONGEST} characters")
             if folded.setdefault(path.lower(), path) != path:
                 b.wrong(f"{path}: differs from {folded[path.lower()]} only in case")
     if not b.files:
@@ -215,6 +220,9 @@ def files(b: Bundle) -> None:
                 f"SHA256SUMS: {line!a} is no line of digest and path, or its second"
             )
         listed[path] = digest
+    due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
+    if b.files["SHA256SUMS"] != due.encode():
+        b.wrong("SHA256SUMS: its lines are not in order, or not as they are due")
     for path in sorted(set(listed) - set(b.files)):
         if path != "manifest.json" and not MANIFEST.match(path):
             b.wrong(f"{path}: is listed, but absent")
@@ -671,19 +679,18 @@ def release(b: Bundle) -> None:
 
 
 def tagged(b: Bundle) -> bool:
-    """Tell whether repo.bundle lists this very tag, and its pack is whole."""
-    raw, data = b.files["release.tag"], b.files.get("repo.bundle", b"")
-    header, _, pack = data.partition(b"\n\n")
-    named = f" refs/tags/{(b.tag or {}).get('release')}\n"
-    line = next(
-        (r for r in header.decode().splitlines() if f"{r}\n".endswith(named)), ""
+    """Tell whether repo.bundle names this tag and commit alone, and is whole."""
+    raw, tag = b.files["release.tag"], b.tag or {}
+    kind = hashlib.sha1 if len(tag["commit"]) == len("0" * 40) else hashlib.sha256
+    name = kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
+    head = (
+        rf"# v2 git bundle\n{tag['commit']} HEAD\n{tag['commit']} refs/heads/[!-~]+\n"
+        rf"{name} refs/tags/{re.escape(tag['release'])}\n\n"
     )
-    kind = hashlib.sha1 if len(line.split(" ")[0]) == len("0" * 40) else hashlib.sha256
-    size = kind().digest_size
-    return (
-        line.split(" ")[0] == kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
-        and kind(pack[:-size]).digest() == pack[-size:]
-    )
+    data = b.files.get("repo.bundle", b"")
+    found, size = re.match(head.encode(), data), kind().digest_size
+    pack = data[found.end() : -size] if found else b""
+    return bool(found) and kind(pack).digest() == data[-size:]
 
 
 # --- sign-offs ---

@@ -30,7 +30,11 @@ MAX_RATIO = 1_000
 """A deflated file may not inflate to more than this many times its size."""
 LONGEST = 260
 
-_PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]+(?:/[A-Za-z0-9._()@+ -]+)*\Z", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z", re.ASCII)
+_TAKEN = re.compile(
+    r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?\Z|\.git\Z", re.ASCII
+)
+"""Names that mean a device or a repository to somebody's computer, in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +71,15 @@ def _from_folder(path: Path) -> Carried:
     files: dict[str, bytes] = {}
     total = 0
     for folder, folders, names in os.walk(root):
+        below = folder[len(str(root)) :].replace(os.sep, "/").lstrip("/")
+        above = f"{below}/" if below else ""
         for name in sorted(folders):
-            place = os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - os.walk's own
+            place = above + name
             if os.path.islink(os.path.join(folder, name)):  # noqa: PTH114, PTH118
                 faults.append(f"{_shown(place)}: is a link")
         for name in sorted(names):
             whole = os.path.join(folder, name)  # noqa: PTH118
-            place = os.path.relpath(whole, root).replace(os.sep, "/")
+            place = above + name
             status = os.lstat(whole)
             total += status.st_size
             if not stat.S_ISREG(status.st_mode):
@@ -158,13 +164,17 @@ def _entry_faults(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
 def _name_faults(files: Mapping[str, bytes]) -> Iterator[str]:
     folded: dict[str, str] = {}
     for path in sorted(files):
-        if not _PLAIN.match(path) or {".", ".."} & set(path.split("/")):
+        if not all(map(_plain, path.split("/"))):
             yield f"{_shown(path)}: is no plain, relative path"
         if len(path) > LONGEST:
             yield f"{_shown(path[:60])}…: has more than {LONGEST} characters"
         twin = folded.setdefault(path.casefold(), path)
         if twin != path:
             yield f"{_shown(path)}: differs from {twin} only in case"
+
+
+def _plain(part: str) -> bool:
+    return bool(_PLAIN.match(part)) and not _TAKEN.match(part.lower())
 
 
 def _shown(name: str) -> str:

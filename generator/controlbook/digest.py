@@ -23,6 +23,8 @@ Json: TypeAlias = "str | int | list[Json] | dict[str, Json]"
 """What canonical JSON may hold."""
 
 LIMIT = 2**53 - 1
+_SHOWN = 60
+"""So much of a text stands in a message."""
 ZERO = "0" * 64
 """The `prev` of a chain's first link."""
 
@@ -43,9 +45,7 @@ def canonical(value: object) -> bytes:
     integers out of range, non-ASCII keys and text that is not NFC.
     """
     _check(value)
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    return _DUMPS(value).encode()
 
 
 def digest_of(value: object) -> str:
@@ -60,22 +60,27 @@ def parse_canonical(data: bytes) -> Json:
     space, lone surrogates, broken UTF-8, nesting too deep to read.
     """
     try:
-        value: Json = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_float=_refuse,
-            parse_constant=_refuse,
-        )
-        again = canonical(value)
+        text = data.decode("utf-8")
+        value: Json = _LOADS(text)
+        # What is written again as it was read can only be wrong in these.
+        if not data.isascii() or any(word in data for word in _WORDS):
+            _check(value)
+        again = _DUMPS(value).encode()
     except NotCanonicalError:
         raise
     except (ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise NotCanonicalError(message) from error
     if again != data:
+        _refuse_twins(text)
         message = "JSON, but not in canonical form"
         raise NotCanonicalError(message)
     return value
+
+
+def _refuse_twins(text: str) -> None:
+    """Name the key that stands twice, where that is why the bytes differ."""
+    json.loads(text, object_pairs_hook=_unique)
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -93,41 +98,59 @@ def _refuse(text: str) -> NoReturn:
     raise NotCanonicalError(message)
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if not -LIMIT <= number <= LIMIT:
+        message = f"{text} is beyond 2^53-1"
+        raise NotCanonicalError(message)
+    return number
+
+
+_WORDS = (b"true", b"false", b"null")
+_LOADS = json.JSONDecoder(
+    parse_float=_refuse, parse_int=_whole, parse_constant=_refuse
+).decode
+_DUMPS = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False
+).encode
+
+
 def _check(value: object) -> None:
-    match value:
-        case str():
-            _check_text(value)
-        case bool() | None | float():
-            message = f"{value!r} has no canonical form here"
-            raise NotCanonicalError(message)
-        case int():
-            if not -LIMIT <= value <= LIMIT:
-                message = f"{value} is beyond 2^53-1"
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str) or not key.isascii():
+                message = f"the key {key!r} is not ASCII text"
                 raise NotCanonicalError(message)
-        case list() | tuple():
-            for item in value:
-                _check(item)
-        case dict():
-            for key, item in value.items():
-                if not isinstance(key, str) or not key.isascii():
-                    message = f"the key {key!r} is not ASCII text"
-                    raise NotCanonicalError(message)
-                _check(item)
-        case _:
-            message = f"{type(value).__name__} has no canonical form here"
-            raise NotCanonicalError(message)
+        _check_all(value.values())
+    elif isinstance(value, (list, tuple)):
+        _check_all(value)
+    elif isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, bool) or not isinstance(value, int):
+        message = f"{value!r} has no canonical form here"
+        raise NotCanonicalError(message)
+    elif not -LIMIT <= value <= LIMIT:
+        message = f"{value} is beyond 2^53-1"
+        raise NotCanonicalError(message)
+
+
+def _check_all(values: Iterable[object]) -> None:
+    for value in values:
+        # Most of what is written is plain text: not worth a call each.
+        if not isinstance(value, str):
+            _check(value)
+        elif not value.isascii():
+            _check_text(value)
 
 
 def _check_text(text: str) -> None:
-    if text.isascii():
-        return
     if not unicodedata.is_normalized("NFC", text):
-        message = f"{text!r} is not in Unicode normal form C"
+        message = f"{text[:_SHOWN]!r} is not in Unicode normal form C"
         raise NotCanonicalError(message)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        message = f"{text!r} holds a lone surrogate"
+        message = f"{text[:_SHOWN]!r} holds a lone surrogate"
         raise NotCanonicalError(message) from error
 
 

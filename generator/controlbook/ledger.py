@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .model import RuleInstance, Run, Transition
-    from .timeline import Interval
+    from .timeline import Instant, Interval
 
 __all__ = [
     "Chain",
     "LedgerError",
     "chain_problems",
+    "examined",
     "fold_states",
     "manifest_bytes",
     "manifest_path",
@@ -105,9 +106,16 @@ def read_ledger(files: Mapping[str, bytes]) -> Ledger:
     return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
 
 
+def examined(files: Mapping[str, bytes]) -> tuple[Ledger, tuple[str, ...]]:
+    """Read what can be read of every run manifest, with everything that is wrong."""
+    chains, problems = _walk(files)
+    runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
+    return Ledger(runs=runs), tuple(f"{place}: {text}" for place, text in problems)
+
+
 def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
     """List everything that is wrong with the chains, as `place: what differs`."""
-    return tuple(f"{place}: {message}" for place, message in _walk(files)[1])
+    return examined(files)[1]
 
 
 def read_chains(files: Mapping[str, bytes]) -> Mapping[str, Chain]:
@@ -155,6 +163,7 @@ class Chain:
         self._prev = ZERO
         self._ids: dict[str, int] = {}
         self._windows: dict[Interval, int] = {}
+        self._end: Instant | None = None
         self._states: dict[tuple[str, str], State] = {}
 
     def add(self, seq: int, data: bytes) -> None:
@@ -182,7 +191,8 @@ class Chain:
                 f"prev names {run.prev[:16]}…, but the manifest before seq {seq}"
                 f" is {self._prev[:16]}…"
             )
-        yield from _window_problems(run, self._windows)
+        yield from _window_problems(run, self._windows, self._end)
+        self._end = max(run.window.end, self._end or run.window.end)
         yield from _clock_problems(run, previous)
         yield from _coverage_problems(run)
         yield from _sum_problems(run, previous)
@@ -241,10 +251,11 @@ class Chain:
         self._states[change.instance, change.resource] = change.after
 
 
-def _window_problems(run: Run, windows: dict[Interval, int]) -> Iterator[str]:
+def _window_problems(
+    run: Run, windows: dict[Interval, int], end: Instant | None
+) -> Iterator[str]:
     window = run.window
     name = f"window {iso(window.start)} to {iso(window.end)}"
-    end = max((known.end for known in windows), default=None)
     if run.kind == "correction":
         if not 0 < run.corrects < run.seq:
             yield f"a correction names an earlier seq, not {run.corrects}"

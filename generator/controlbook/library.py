@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .digest import sha256
+from .digest import NotCanonicalError, canonical, sha256
 from .errors import InvalidFiles, Problem
 from .kinds import people as people_kind
 from .kinds import settings as settings_kind
@@ -206,6 +206,7 @@ class _Reading:
             people=people, teams=teams, controls=controls, frameworks=frameworks
         )
         assessments = self._assessments(around)
+        self._fit_for_sources()
         return Library(
             settings=settings,
             people=people,
@@ -250,6 +251,17 @@ class _Reading:
                 if flaw := id_flaw(name):
                     self._problem(path, flaw, "rename the file or folder")
             self.places[place.kind].append(place)
+
+    def _fit_for_sources(self) -> None:
+        """Refuse what has no canonical form: a bundle could not carry it."""
+        blamed = {problem.path for problem in self.problems}
+        for path in filter(governed, self.files):
+            try:
+                canonical(_tree(path, self.files[path]))
+            except NotCanonicalError as error:
+                if path not in blamed:
+                    advice = "write keys in ASCII letters, and text in Unicode NFC"
+                    self._problem(path, str(error), advice)
 
     def _problem(self, path: str, message: str, advice: str = "rename it") -> None:
         shown = path if not bad_characters(path) else ascii(path)

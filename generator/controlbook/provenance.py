@@ -2,13 +2,16 @@
 """The repository that a bundle carries, against the files beside it.
 
 Rules enforced here:
-- the git bundle is fetched into an empty, bare repository, every object checked;
+- the git bundle names the release's commit as HEAD and branch, its tag, and no other,
+  so that a clone shows what was released;
+- it is fetched into an empty, bare repository, every object checked;
 - sources and ledger are those of the commit that the tag names, byte for byte;
 - every first-parent commit is a captured, merged pull request, or adds evidence alone.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +68,19 @@ def read_provenance(data: bytes, folder: Path, tag: Tag) -> Provenance:
         sources={path: body for path, body in files.items() if governed(path)},
         ledger={path: body for path, body in files.items() if not governed(path)},
     )
+
+
+def repository_faults(data: bytes, tag: Tag) -> Faults:
+    """Compare what a clone of the git bundle would check out with the release."""
+    commit, name = tag.commit, re.escape(tag.release.name)
+    head = (
+        rf"# v2 git bundle\n{commit} HEAD\n{commit} refs/heads/[!-~]+\n"
+        rf"[0-9a-f]{{{len(commit)}}} refs/tags/{name}\n\n"
+    )
+    if not re.match(head.encode(), data):
+        yield wrong(
+            "repo.bundle: its HEAD, branch and tag are not those of the release alone"
+        )
 
 
 def provenance_faults(

@@ -2,7 +2,7 @@
 """What binds a bundle's files together: sums, release manifest, tag, pins.
 
 Rules enforced here:
-- SHA256SUMS lists every file but itself, once, and every file has its digest;
+- SHA256SUMS lists every file but itself, once, in order, with its digest;
 - every file is published and in the release manifest, or of a kind that other steps
   derive or recompute; nothing else may lie beside them;
 - manifest and tag name the same roots, and these are the files'.
@@ -60,7 +60,7 @@ def sum_faults(files: Files) -> Faults:
         yield wrong("SHA256SUMS is absent")
         return
     listed: dict[str, str] = {}
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(data.decode(errors="replace").split("\n")[:-1], 1):
         found = _SUM.match(line)
         if found and found[2] not in listed:
             listed[found[2]] = found[1]
@@ -68,6 +68,13 @@ def sum_faults(files: Files) -> Faults:
             yield wrong(
                 f"SHA256SUMS:{number}: is no line of digest and path of its own"
             )
+    due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
+    if data != due.encode():
+        yield wrong("SHA256SUMS: its lines are not in order, or not as they are due")
+    yield from _listed_faults(files, listed)
+
+
+def _listed_faults(files: Files, listed: Mapping[str, str]) -> Faults:
     for path in sorted(listed.keys() - files.keys()):
         if path != "manifest.json" and not RUN.match(path):
             yield wrong(f"{path}: is listed, but absent")

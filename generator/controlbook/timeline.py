@@ -43,9 +43,9 @@ def instant(text: str) -> Instant:
         message = f"{text!r} is not a UTC time like 2028-02-14T03:12:00Z"
         raise ValueError(message)
     day, clock, fraction = match.groups()
-    moment = datetime.fromisoformat(f"{day}T{clock}+00:00")
-    millis = int(((fraction or "0") + "00")[:3])
-    return Instant(int((moment - _EPOCH) // timedelta(milliseconds=1)) + millis)
+    since = datetime.fromisoformat(f"{day}T{clock}+00:00") - _EPOCH
+    millis = int((fraction + "00")[:3]) if fraction else 0
+    return Instant(since.days * DAY + since.seconds * SECOND + millis)
 
 
 def from_datetime(moment: datetime) -> Instant:
@@ -64,7 +64,7 @@ def to_datetime(moment: Instant) -> datetime:
 def iso(moment: Instant) -> str:
     """Write an instant as `2028-02-14T03:12:00Z`; milliseconds only where not zero."""
     seconds, millis = divmod(moment, SECOND)
-    text = to_datetime(Instant(seconds * SECOND)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
 
 

@@ -42,18 +42,19 @@ from .assurance import (
 from .carried import carry
 from .clones import clone_faults
 from .derivation import derive, facts_before, figure_faults, status_faults
-from .digest import canonical, digest_of, sha256
+from .digest import NotCanonicalError, canonical, digest_of, sha256
 from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
 from .git import Repository
 from .keeping import kept, wanted_by
-from .ledger import chain_problems, read_ledger
+from .ledger import examined
 from .library import read, sources_document
 from .online import ask, lock_faults, open_s3
 from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
     provenance_faults,
     read_provenance,
+    repository_faults,
     review_faults,
 )
 from .recount import corrected, hole_faults, name, recount, vault_faults
@@ -396,7 +397,7 @@ class _Pass:
             text = "the ledger is absent: there is no run manifest"
             self.step("ledger", 0, [lacking(text)])
             return None, False
-        problems = chain_problems(manifests)
+        ledger, problems = examined(manifests)
         if problems:
             self.step(
                 "ledger",
@@ -404,7 +405,6 @@ class _Pass:
                 [wrong(text.replace("evidence/", "ledger/", 1)) for text in problems],
             )
             return None, True
-        ledger = read_ledger(manifests)
         files = self.bundle.files
         faults = tuple(head_faults(ledger, files, tag)) if tag else ()
         whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
@@ -420,8 +420,12 @@ class _Pass:
         self, manifest: ReleaseManifest, tag: Tag | None
     ) -> tuple[Library | None, Assessment | None]:
         sources = self.below("sources/")
-        due = canonical(sources_document(sources))
         faults: list[Fault] = []
+        due = b""
+        try:
+            due = canonical(sources_document(sources))
+        except NotCanonicalError as error:
+            faults.append(wrong(f"sources/: has no canonical form: {error}"))
         library: Library | None = None
         assessment: Assessment | None = None
         if self.bundle.files.get("sources.json") != due:
@@ -559,6 +563,7 @@ class _Pass:
             self.step("history", 1, [wrong(f"repo.bundle: {error.message}")])
             return None
         faults = [
+            *repository_faults(data, tag),
             *provenance_faults(
                 found,
                 tag=self.bundle.files["release.tag"],

@@ -152,6 +152,7 @@ class Example:
     skip: tuple[int, ...] = ()
     """Days (seq) on which nobody collects."""
     annotated: bool = True
+    ledger: str = LEDGER
     locked: S3Vault | None = None
     """Evidence goes there, and into a folder where there is none."""
     now: Instant = START
@@ -185,7 +186,7 @@ class Example:
             ".github/CODEOWNERS": OWNERS,
             "pyproject.toml": SETTINGS.replace(
                 "../vault", self.locked.url if self.locked else "../vault"
-            ),
+            ).replace(LEDGER, self.ledger),
             "evidence/manual/security-policy.yml": manual(document),
         }
         self.repository.write_and_commit(
@@ -318,7 +319,7 @@ class Example:
             kind="regular",
             prev=previous.sha256 if previous else ZERO,
             sha256="",
-            ledger=LEDGER,
+            ledger=self.ledger,
             window=window,
             run_id=f"{stream}-{len(chain) + 1}",
             started=self.now,
@@ -485,10 +486,11 @@ def example(
     *,
     skip: tuple[int, ...] = (),
     annotated: bool = True,
+    ledger: str = LEDGER,
     locked: S3Vault | None = None,
 ) -> Example:
     """Make the programme up to its last sign-off."""
-    made = Example(root, skip=skip, locked=locked)
+    made = Example(root, skip=skip, ledger=ledger, locked=locked)
     made.collect()
     if annotated:
         made.annotate()

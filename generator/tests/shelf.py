@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import payloads
 import small
 
 from controlbook.render.report import Book, Report, offered
@@ -39,6 +40,9 @@ def shelf() -> Book:
 EVIL = "<img src=x onerror=alert(1)> {{ x }} [y](javascript:z) *b*\n\n# h"
 
 
+BODY = "\n\n".join([EVIL, *payloads.ALL])
+
+
 def hostile() -> Report:
     """Give the small programme with names, titles and texts that attack a page."""
     base = small.report()
@@ -55,7 +59,7 @@ def hostile() -> Report:
             controls={**library.controls, control.id: control},
             people={**library.people, person.id: person},
             annotations=tuple(
-                replace(note, body=EVIL, ticket=EVIL, title=EVIL)
+                replace(note, body=BODY, ticket=EVIL, title=EVIL)
                 for note in library.annotations
             ),
         ),

@@ -374,6 +374,44 @@ standings = st.dictionaries(
 )
 
 
+@pytest.mark.threat("T20")
+@pytest.mark.parametrize(
+    "queries",
+    [
+        [],
+        [{"api": "config:X"}],
+        [{"api": "config:X", "parameters": {}, "remark": "x"}],
+        [{"api": "", "parameters": {}}],
+        [{"api": 3, "parameters": {}}],
+        [{"api": "config:X", "parameters": []}],
+        "all",
+    ],
+    ids=["empty", "no parameters", "a remark", "no api", "a number", "a list", "text"],
+)
+def test_t20_queries_have_one_spelling(queries: object) -> None:
+    files = chain(1)
+    path = manifest_path("config", 1)
+    files[path] = canonical({**json.loads(files[path]), "queries": queries})
+    (problem,) = chain_problems(files)
+    assert problem.startswith(path)
+
+
+def test_the_parameters_of_a_query_are_kept_as_they_were_asked() -> None:
+    files = chain(1)
+    path = manifest_path("config", 1)
+    asked = [
+        {"api": "config:A", "parameters": {"b": 'x"\\\n\u00e9', "a": 7}},
+        {"api": "config:B", "parameters": {"Filters": {"AccountId": ACCOUNT}}},
+    ]
+    files[path] = edited(files[path], queries=asked)
+    (run,) = read_ledger(files).config
+    assert [json.loads(text) for _, text in run.queries] == [
+        row["parameters"] for row in asked
+    ]
+    assert all(canonical(json.loads(t)).decode() == t for _, t in run.queries)
+    assert manifest_bytes(run, None) == files[path]
+
+
 @given(standings)
 def test_state_lines_read_back(found: tuple[Standing, ...]) -> None:
     lines = state_lines(found, (row(()),))

@@ -732,3 +732,22 @@ def test_no_file_content_raises(path: str, cut: int, junk: bytes) -> None:
     data = SMALL[path]
     load({**SMALL, path: data[:cut] + junk + data[cut:]})
     sources_document({**SMALL, path: data[:cut]})
+
+
+@pytest.mark.threat("T65")
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".github/CODEOWNERS", "* @c-novak # Rene\u0301\n"),
+        ("controls/README.md", "Rene\u0301\n"),
+    ],
+    ids=["CODEOWNERS", "README"],
+)
+def test_t65_decomposed_letters_are_refused_wherever_a_bundle_carries_them(
+    path: str, text: str
+) -> None:
+    _, problems = load({path: text.encode()})
+    assert any(
+        problem.path == path and "Unicode normal form C" in problem.message
+        for problem in problems
+    )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import time
+
 import pytest
 import yaml
 from hypothesis import given
@@ -84,6 +86,15 @@ def test_depth_is_limited_before_it_costs_anything() -> None:
     fine = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert not parse(f"a: {fine}\n".encode()).flaws
     assert "more than 32 levels" in only_flaw("[" * 500_000)
+
+
+@pytest.mark.threat("T73")
+def test_t73_a_billion_laughs_end_at_the_first_anchor() -> None:
+    laughs = "".join(f"x{n}: &x{n} [{f'*x{n - 1},' * 9}]\n" for n in range(1, 40))
+    started = time.process_time()
+    assert only_flaw(f"x0: &x0 lol\n{laughs}").startswith("1: YAML here has no place")
+    assert only_flaw("a: &a [*a]\n").startswith("1: YAML here has no place")
+    assert time.process_time() - started < 1
 
 
 def test_size_is_limited() -> None:

@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import payloads
 import pytest
 import small
 from pypdf import PdfReader
@@ -288,23 +289,6 @@ def test_equal_bytes_in_other_processes_zones_homes_and_folders(
 
 # --- hostile text -----------------------------------------------------------------
 
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg><image href='file:///etc/passwd'/></svg>",
-    "<style>@import 'http://169.254.169.254/';</style>",
-    "<link rel=attachment href=file:///etc/passwd>",
-    "<base href='http://evil.example/'>",
-    "![x](http://169.254.169.254/latest)",
-    "[x](javascript:alert(1))",
-    "[x](data:text/html,1)",
-    "[x](jav&#x09;ascript:alert(1))",
-    "[x](file:///etc/passwd)",
-    "{{ 7 * 7 }} {% include 'style.css' %}",
-    "# SIGNED\n\n## 9.9 Card readers",
-    "<p class='stamp' id='req-3.4'>FINAL</p>",
-)
-
 
 @pytest.mark.threat("T66")
 @pytest.mark.threat("T67")
@@ -313,7 +297,7 @@ HOSTILE = (
 def test_hostile_annotation_is_text_and_nothing_else(
     final: PdfReader, tmp_path: Path
 ) -> None:
-    reader = built(with_note(small.report(), "\n\n".join(HOSTILE)), tmp_path)
+    reader = built(with_note(small.report(), "\n\n".join(payloads.ALL)), tmp_path)
     shown = " ".join(words_of(reader))
     assert "alert(1)" in shown
     assert "{{ 7 * 7 }}" in shown

@@ -10,6 +10,7 @@ import markdown as python_markdown
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from payloads import DISGUISES, LINKS, SCRIPTS, TEMPLATES
 
 from controlbook.render import safe
 
@@ -31,71 +32,6 @@ class Seen(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words += data
-
-
-SCRIPTS = [
-    "<script>alert(1)</script>",
-    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
-    "<img src=x onerror=alert(1)>",
-    "<svg onload=alert(1)><circle/></svg>",
-    "<svg><script>alert(1)</script></svg>",
-    "<math><mtext><script>alert(1)</script></mtext></math>",
-    "<style>body{display:none}</style>",
-    "<base href=//evil.example/>",
-    '<meta http-equiv=refresh content="0;url=//evil.example">',
-    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "<object data=//evil.example></object>",
-    "<embed src=//evil.example>",
-    "<form action=//evil.example><input name=a></form>",
-    "<details open ontoggle=alert(1)>x</details>",
-    "<p onclick=alert(1)>x</p>",
-    "<a href=x onfocus=alert(1) autofocus>x</a>",
-    "<!--><script>alert(1)</script>-->",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
-    "<template><script>alert(1)</script></template>",
-    "<link rel=stylesheet href=//evil.example/x.css>",
-    "![x](https://evil.example/pixel.png)",
-    "text {: onclick=alert(1) .cb-chip #signed }",
-    "# heading {: onclick=alert(1) }",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>",
-    "<xmp><p title='</xmp><img src=x onerror=alert(1)>'></xmp>",
-    "<table background=//evil.example><tr><td>x</td></tr></table>",
-]
-LINKS = [
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt:alert(1))",
-    "[x](java&#x09;script:alert(1))",
-    "[x](java&Tab;script:alert(1))",
-    "[x](&#106;avascript:alert(1))",
-    "[x](data:text/html,<script>alert(1)</script>)",
-    "[x](vbscript:msgbox)",
-    "[x](//evil.example)",
-    "[x](../../secret)",
-    "[x](/absolute)",
-    "[x](http://plain.example)",
-    "[x](file:///etc/passwd)",
-    "[x](\x01javascript:alert(1))",
-    "<javascript:alert(1)>",
-    "[x]: javascript:alert(1)\n\n[x]",
-]
-DISGUISES = [
-    '<span class="cb-chip cb-good">SIGNED</span>',
-    "# 3.4 Stored PAN unreadable",
-    "Signed\n======",
-    "Signed\n------",
-    '<div id="sign-off" style="position:fixed">SIGNED</div>',
-    "<h1>Conclusion</h1>",
-    "</div></div></article><h2>Sign-off</h2>",
-]
-TEMPLATES = [
-    "{{ config.site_dir }}",
-    "{% include '/etc/passwd' %}",
-    "{# hidden #}",
-    '--8<-- "/etc/passwd"',
-    "::: controlbook.cli",
-    "[[toc]] [TOC]",
-    "\x02wzxhzdk:0\x03",
-]
 
 
 def as_page(html: str) -> Seen:

@@ -150,6 +150,7 @@ def test_report_is_verified_before_it_is_attached() -> None:
     assert JOBS["report/attach"]["needs"] == "build"
 
 
+@pytest.mark.threat("T84")
 def test_zizmor_finds_nothing() -> None:
     result = subprocess.run(
         [BIN / "zizmor", "--offline", "--no-progress", FOLDER],
@@ -158,6 +159,51 @@ def test_zizmor_finds_nothing() -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout
+
+
+HEAD = "name: bad\non: {trigger}\n{rights}jobs:\n  a:\n"
+NONE = "permissions: {}\n"
+BAD = {
+    "template-injection": (
+        "pull_request",
+        NONE,
+        "      - run: echo ${{ github.event.pull_request.title }}\n",
+    ),
+    "dangerous-triggers": ("pull_request_target", NONE, "      - run: make test\n"),
+    "unpinned-uses": (
+        "push",
+        NONE,
+        "      - uses: actions/checkout@v4\n        with:\n"
+        "          persist-credentials: false\n",
+    ),
+    "excessive-permissions": ("push", "", "      - run: make test\n"),
+    "artipacked": (
+        "push",
+        NONE,
+        "      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683\n",
+    ),
+}
+
+
+@pytest.mark.threat("T84")
+@pytest.mark.parametrize("kind", BAD)
+def test_t84_zizmor_refuses_a_bad_workflow_of_each_kind(
+    kind: str, tmp_path: Path
+) -> None:
+    trigger, rights, step = BAD[kind]
+    head = HEAD.replace("{trigger}", trigger).replace("{rights}", rights)
+    text = f"{head}    runs-on: ubuntu-24.04\n    steps:\n{step}"
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "bad.yml").write_text(text)
+    result = subprocess.run(
+        [BIN / "zizmor", "--offline", "--no-progress", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert kind in result.stdout
 
 
 @pytest.mark.threat("T37")
