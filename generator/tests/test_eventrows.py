@@ -196,4 +196,4 @@ def test_verifier_without_dependencies_binds_events_alike() -> None:
     )
     assert again == evidence_root(chain, assessment, (control,))
     assert again != merkle_root([])
-    assert bundle_verify.AT_HOME == {*AT_HOME, *ALSO_AT_HOME}
+    assert {*AT_HOME, *ALSO_AT_HOME} == bundle_verify.AT_HOME
