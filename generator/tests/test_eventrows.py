@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from happened import CONTROL, event, findings, ledger, library, run, runs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlbook import bundle_verify
 from controlbook.digest import canonical, merkle_root, parse_canonical, sha256
 from controlbook.eventrows import counted, event_line, event_problems, read_event
 from controlbook.extracts import carried_packs, extract, read_extract
@@ -19,8 +21,9 @@ from controlbook.manifest import (
     manifest_bytes,
     read_manifest,
 )
-from controlbook.model import Event
+from controlbook.model import ALSO_AT_HOME, AT_HOME, Event, Ledger
 from controlbook.recount import recount
+from controlbook.subjects import evidence_root, scope_document
 from controlbook.timeline import Instant
 
 if TYPE_CHECKING:
@@ -175,3 +178,22 @@ def test_record_that_is_changed_is_named_twice_by_pack_and_by_count() -> None:
     texts = [text for _, text in faults(changed, chain)]
     assert any("Merkle root" in text for text in texts)
     assert any("do not give its count and root" in text for text in texts)
+
+
+def test_verifier_without_dependencies_binds_events_alike() -> None:
+    """verify.py of a bundle and the product give one evidence root."""
+    made = tuple(replace(each, rules_root=merkle_root([])) for each in runs(ONE, TWO))
+    chain = Ledger(runs={"cloudtrail": made})
+    base = library()
+    assessment = base.assessments["PCI-2028-FEB"]
+    control = base.controls[CONTROL]
+    carried_runs = [(f"{run_.seq}", document(run_, None), {}) for run_ in made]
+    bundle = SimpleNamespace(runs={"cloudtrail": carried_runs})
+    again = bundle_verify.evidence_root(
+        bundle,
+        scope_document(assessment, ""),
+        {CONTROL: [{"key": control.evidence[0].key}]},
+    )
+    assert again == evidence_root(chain, assessment, (control,))
+    assert again != merkle_root([])
+    assert {*AT_HOME, *ALSO_AT_HOME} == bundle_verify.AT_HOME
