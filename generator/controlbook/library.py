@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .digest import NotCanonicalError, canonical, sha256
@@ -88,7 +89,16 @@ _ANYWHERE = "README.md"
 
 def load(files: Files) -> tuple[Library, tuple[Problem, ...]]:
     """Read the human files; give what could be read and all problems, sorted."""
-    reading = _Reading(files)
+    found = sorted((path, files[path]) for path in files if governed(path))
+    return _loaded(tuple(found))
+
+
+@lru_cache(maxsize=4)
+def _loaded(
+    files: tuple[tuple[str, bytes], ...],
+) -> tuple[Library, tuple[Problem, ...]]:
+    """Load files by their bytes: one process looks at many commits of equal files."""
+    reading = _Reading(dict(files))
     library = reading.library()
     return library, tuple(sorted(set(reading.problems)))
 
