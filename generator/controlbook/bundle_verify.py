@@ -683,9 +683,14 @@ def tagged(b: Bundle) -> bool:
     raw, tag = b.files["release.tag"], b.tag or {}
     kind = hashlib.sha1 if len(tag["commit"]) == len("0" * 40) else hashlib.sha256
     name = kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
+    # An addendum, X-r3, carries the tag of the release before it, X-r2, and no other.
+    first, _, number = tag["release"].rpartition("-r")
+    row = rf"[0-9a-f]{{{len(name)}}} refs/tags/{re.escape(first)}"
+    row += rf"-r{int(number) - 1}" if number.isdecimal() and number != "2" else ""
+    before = rf"(?:{row}\n)?" if first and number.isdecimal() else ""
     head = (
         rf"# v2 git bundle\n{tag['commit']} HEAD\n{tag['commit']} refs/heads/[!-~]+\n"
-        rf"{name} refs/tags/{re.escape(tag['release'])}\n\n"
+        rf"{before}{name} refs/tags/{re.escape(tag['release'])}\n{before}\n"
     )
     data = b.files.get("repo.bundle", b"")
     found, size = re.match(head.encode(), data), kind().digest_size

@@ -72,15 +72,27 @@ def read_provenance(data: bytes, folder: Path, tag: Tag) -> Provenance:
 
 def repository_faults(data: bytes, tag: Tag) -> Faults:
     """Compare what a clone of the git bundle would check out with the release."""
-    commit, name = tag.commit, re.escape(tag.release.name)
+    commit, release = tag.commit, tag.release.name
+    row = rf"[0-9a-f]{{{len(commit)}}} refs/tags/"
+    # An addendum carries the tag of the release before it, and no other.
+    earlier = preceding(release)
+    before = rf"(?:{row}{re.escape(earlier)}\n)?" if earlier else ""
     head = (
         rf"# v2 git bundle\n{commit} HEAD\n{commit} refs/heads/[!-~]+\n"
-        rf"[0-9a-f]{{{len(commit)}}} refs/tags/{name}\n\n"
+        rf"{before}{row}{re.escape(release)}\n{before}\n"
     )
     if not re.match(head.encode(), data):
         yield wrong(
             "repo.bundle: its HEAD, branch and tag are not those of the release alone"
         )
+
+
+def preceding(release: str) -> str:
+    """Name the release before an addendum (`X-r3` → `X-r2` → `X`), else nothing."""
+    first, found, number = release.rpartition("-r")
+    if not found or not number.isdecimal():
+        return ""
+    return first if number == "2" else f"{first}-r{int(number) - 1}"
 
 
 def provenance_faults(

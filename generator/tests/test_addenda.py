@@ -65,7 +65,7 @@ def test_the_addendum_verifies_and_lists_what_it_changes(
     world: tuple[proven.Proven, Path, Path],
 ) -> None:
     verdict = verify(world[2])
-    assert verdict.code is Exit.FINE, [c.message for c in verdict.checks]
+    assert verdict.code is Exit.FINE, [c.message for c in verdict.checks if not c.ok]
     assert "addendum" in [check.name for check in verdict.checks]
     rows = json.loads(opened(world[2])["data/changes.json"])["rows"]
     assert {row["since"] for row in rows} == {NAME}

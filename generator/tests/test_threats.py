@@ -18,14 +18,15 @@ AREAS = ("aws", "coverage", "crash", "evidence", "ledger", "time")
 NOT_YET: dict[str, str] = {}
 """Row → why it has no test yet. A row with a test may not stand here."""
 
-# `pytest.mark.threat("T01")`, and `threat="T01"` in a table of cases.
-_MARK = re.compile(r"""\bthreat(?:\(|=)["'](T\d{2})["']""")
+# `pytest.mark.threat("T01")`, `threat="T01"` in a table of cases, and the bundles on
+# disk that are forged, each of which both verifiers run.
+_MARK = re.compile(r"""\bthreat(?:\(|=| = )["'](T\d{2})["']""")
 
 
 def marked() -> dict[str, set[str]]:
     """Give row → the test files that carry its id."""
     found: dict[str, set[str]] = {}
-    for path in TESTS.rglob("*.py"):
+    for path in (*TESTS.rglob("*.py"), *TESTS.glob("bundles/*.toml")):
         if path.name == Path(__file__).name:
             continue
         for row in _MARK.findall(path.read_text("utf-8")):
