@@ -7,6 +7,7 @@ The edge where Git, vault and files become the values that the core works on.
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -68,6 +69,28 @@ class Programme:
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
         """Find the repository around a folder."""
         return cls(Repository.find(folder), rev)
+
+    @classmethod
+    def collecting(cls, folder: Path) -> Programme:
+        """Look at what a collection needs: not the frameworks that nobody assesses.
+
+
+        A daily job would spend a third of its time on reading them, and a mistake in
+        one is no reason to lose a day of evidence.
+        """
+        programme = cls.open(folder)
+        scopes = b"\n".join(
+            data
+            for path, data in programme.files.items()
+            if path.startswith("signoffs/") and path.endswith("/assessment.yml")
+        )
+        programme.files = {
+            path: data
+            for path, data in programme.files.items()
+            if not path.startswith("frameworks/")
+            or PurePosixPath(path).stem.encode() in scopes
+        }
+        return programme
 
     @classmethod
     def of_work_tree(cls, folder: Path) -> Programme:

@@ -52,7 +52,7 @@ LOOKS: Mapping[str, Callable[[], Look]] = {
 def collect(options: argparse.Namespace) -> Outcome:
     """Collect every window that is due; exit 5 where a source was incomplete."""
     at = now(options.as_of)
-    programme = Programme.open(options.root)
+    programme = Programme.collecting(options.root)
     repository, settings = programme.repository, programme.library.settings
     author = repository.configured_author()
 
