@@ -74,7 +74,6 @@ class Programme:
     def collecting(cls, folder: Path) -> Programme:
         """Look at what a collection needs: not the frameworks that nobody assesses.
 
-
         A daily job would spend a third of its time on reading them, and a mistake in
         one is no reason to lose a day of evidence.
         """

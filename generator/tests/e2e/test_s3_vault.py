@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from weed import ADMIN, READER
 
+from controlbook.cli import parser
 from controlbook.commands import demo
 from controlbook.commands.collect import collect
 from controlbook.commands.release import release
@@ -173,14 +174,9 @@ def _reviews(stage: demo._Stage, at: Instant) -> None:
 
 
 def checked(played: Repository, **options: object) -> tuple[Exit, str]:
-    given = {"raw": None, "pin": None, "online": False, "vault": None, "replica": None}
-    outcome = verify(
-        Namespace(
-            path=played.root / "build" / f"{NAME}.zip",
-            quiet=True,
-            **{**given, **options},
-        )
-    )
+    bundle = played.root / "build" / f"{NAME}.zip"
+    given = parser().parse_args(["verify", str(bundle), "--quiet"])
+    outcome = verify(Namespace(**{**vars(given), **options}))
     return outcome.code, outcome.text
 
 
