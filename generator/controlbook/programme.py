@@ -72,23 +72,17 @@ class Programme:
 
     @classmethod
     def collecting(cls, folder: Path) -> Programme:
-        """Look at what a collection needs: not the frameworks that nobody assesses.
+        """Look at what a collection needs: what some assessment rests on.
 
-        A daily job would spend a third of its time on reading them, and a mistake in
-        one is no reason to lose a day of evidence.
+        A daily job would spend a third of its time on reading the frameworks that
+        nobody assesses and their controls, and a mistake in one of these is no reason
+        to lose a day of evidence.
         """
         programme = cls.open(folder)
-        scopes = b"\n".join(
-            data
-            for path, data in programme.files.items()
-            if path.startswith("signoffs/") and path.endswith("/assessment.yml")
-        )
-        programme.files = {
-            path: data
-            for path, data in programme.files.items()
-            if not path.startswith("frameworks/")
-            or PurePosixPath(path).stem.encode() in scopes
-        }
+        files = programme.files
+        scopes = _texts(files, "signoffs/", "/assessment.yml")
+        files = _named(files, "frameworks/", scopes)
+        programme.files = _named(files, "controls/", _texts(files, "frameworks/", ""))
         return programme
 
     @classmethod
@@ -325,3 +319,20 @@ class Programme:
         at = self.released(name) or self
         release = tags[-1] if tags else ""
         return at.report(name, release=release, toolchain=toolchain)
+
+
+def _texts(files: Mapping[str, bytes], folder: str, ending: str) -> bytes:
+    return b"\n".join(
+        data
+        for path, data in files.items()
+        if path.startswith(folder) and path.endswith(ending)
+    )
+
+
+def _named(files: Mapping[str, bytes], folder: str, text: bytes) -> dict[str, bytes]:
+    """Leave out the files of a folder whose id does not stand in a text."""
+    return {
+        path: data
+        for path, data in files.items()
+        if not path.startswith(folder) or PurePosixPath(path).stem.encode() in text
+    }

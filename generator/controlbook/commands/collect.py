@@ -11,41 +11,30 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controlbook import __version__
 from controlbook.clock import now
 from controlbook.collect import Collector
 from controlbook.digest import sha256
-from controlbook.forge.github import GitHub
 from controlbook.model import OBSERVED
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.progress import Progress
-from controlbook.sources.audit_manager import AuditManager, OurRecord
-from controlbook.sources.cloudtrail import CloudTrailSource
-from controlbook.sources.config import ConfigSource
-from controlbook.sources.looking import Looking
-from controlbook.sources.reviews import Reviews
-from controlbook.sources.security_hub import SecurityHub
-from controlbook.sources.snapshots import Snapshots
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from controlbook.collect import Collected
     from controlbook.model import Run
     from controlbook.sources import Source
-    from controlbook.sources.looking import Look
 
-LOOKS: Mapping[str, Callable[[], Look]] = {
-    "snapshot": Snapshots,
-    "security-hub": SecurityHub,
-}
+LOOKS = {"snapshot": "snapshots:Snapshots", "security-hub": "security_hub:SecurityHub"}
 """Streams that look at something now and then."""
 
 
@@ -72,31 +61,49 @@ def collect(options: argparse.Namespace) -> Outcome:
             watch=progress.show,
         )
         source = _source(options.stream, programme)
-        collected = collector.collect(source, programme.files)
+        chain = f"evidence/{options.stream}/"
+        own = {p: b for p, b in programme.files.items() if p.startswith(chain)}
+        collected = collector.collect(source, own)
     if options.push:
         repository.publish("origin", settings.branch)
     return _outcome(options.stream, collected)
 
 
+def _made(place: str, *parts: object) -> Any:  # noqa: ANN401 - each is a source
+    """Make what `module:Class` names; a daily run imports its own stream alone."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"controlbook.{module}"), name)(*parts)
+
+
 def _source(stream: str, programme: Programme) -> Source:
-    settings = programme.library.settings
+    library, settings = programme.library, programme.library.settings
+    made: Source
     if stream == "config":
-        return ConfigSource(settings)
-    if stream in LOOKS:
-        return Looking(LOOKS[stream](), programme.library)
-    if stream == "audit-manager":
-        return AuditManager(programme.library, lambda: _our_record(programme))
-    if stream == "cloudtrail":
-        return CloudTrailSource(programme.library)
-    forge = GitHub.from_environment(settings.github, os.environ, branch=settings.branch)
-    return Reviews(forge, programme.repository.began(programme.commit))
+        made = _made("sources.config:ConfigSource", settings)
+    elif stream in LOOKS:
+        look = _made(f"sources.{LOOKS[stream]}")
+        made = _made("sources.looking:Looking", look, library)
+    elif stream == "audit-manager":
+        ours = partial(_our_record, programme)
+        made = _made("sources.audit_manager:AuditManager", library, ours)
+    elif stream == "cloudtrail":
+        made = _made("sources.cloudtrail:CloudTrailSource", library)
+    else:
+        github = import_module("controlbook.forge.github").GitHub
+        forge = github.from_environment(
+            settings.github, os.environ, branch=settings.branch
+        )
+        began = programme.repository.began(programme.commit)
+        made = _made("sources.reviews:Reviews", forge, began)
+    return made
 
 
-def _our_record(programme: Programme) -> OurRecord:
+def _our_record(programme: Programme) -> object:
     """Fold what the config stream recorded; without it there is nothing to compare."""
     runs = programme.ledger.config
     opening = programme.state_after(runs[0]) if runs else ()
-    return OurRecord.of(programme.ledger, opening)
+    record = import_module("controlbook.sources.audit_manager").OurRecord
+    return record.of(programme.ledger, opening)
 
 
 def _about() -> tuple[tuple[str, str], ...]:
