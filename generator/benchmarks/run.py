@@ -51,11 +51,15 @@ class Place:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Give the caller's environment, without what would send calls to a real AWS."""
+    """Give the caller's environment, without what would send calls to a real AWS.
+
+    Python may keep what it compiled, as it does where people install the product.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "GITHUB_", "CONTROLBOOK_"))
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     return kept | more
 
