@@ -78,7 +78,7 @@ def test_counts_that_differ_from_the_references_own_are_explained(
     ) in text
     assert "pairs" not in text.split("against the counts")[1]
     summary.write_text("framework,control_numbers\nnist-800-53-r5,x\n")
-    with pytest.raises(ControlbookError, match="coverage_summary.csv: is no summary"):
+    with pytest.raises(ControlbookError, match=r"coverage_summary\.csv: is no summary"):
         cli.run(words)
 
 
