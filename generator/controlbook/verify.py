@@ -570,7 +570,9 @@ class _Pass:
         try:
             found = read_provenance(data, self.folder, tag)
         except ControlbookError as error:
-            self.step("history", 1, [wrong(f"repo.bundle: {error.message}")])
+            # Where it was unpacked is no part of what is wrong.
+            message = error.message.replace(f"{self.folder}/", "")
+            self.step("history", 1, [wrong(f"repo.bundle: {message}")])
             return None
         faults = [
             *repository_faults(data, tag),
