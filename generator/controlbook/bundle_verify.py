@@ -835,17 +835,20 @@ def touches(run: Run, scope: Scope) -> bool:
 
 def rule_leaves(b: Bundle, scope: Scope, demands: list[Table]) -> list[bytes]:
     """Give a leaf per run and rule in demand: its root of states, and its moves."""
+    asked: dict[str, list[Any]] = {}
+    for row in demands:
+        asked.setdefault(row["identifier"], []).append(row["parameters"].items())
     leaves = []
     for run in b.runs.get("config", []):
-        for key, row in sorted(run.rules.items()):
-            parameters = row.get("parameters", {}).items()
-            asked = [d for d in demands if d["identifier"] == row["identifier"]]
-            wanted = any(d["parameters"].items() <= parameters for d in asked)
-            if wanted and scope.holds(row) and touches(run, scope):
+        found = run.rules.items() if touches(run, scope) else ()
+        wanted = [item for item in found if item[1]["identifier"] in asked]
+        for key, row in sorted(wanted):
+            given = row.get("parameters", {}).items()
+            met = any(each <= given for each in asked[row["identifier"]])
+            if met and scope.holds(row):
                 moves = run.m.get("transitions", [])
-                moves = [
-                    [m.get(n, "") for n in MOVE] for m in moves if m["instance"] == key
-                ]
+                moves = [move for move in moves if move["instance"] == key]
+                moves = [[move.get(name, "") for name in MOVE] for move in moves]
                 moves.sort(key=lambda r: (moment(r[1]), r[0], *r[2:]))
                 record = [run.m["stream"], run.m["seq"], key, row["account"]]
                 record += [row["region"], row["records_root"]]
