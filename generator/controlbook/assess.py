@@ -45,6 +45,7 @@ from .model import (
     State,
 )
 from .occurrences import occurrences
+from .repeats import repeats
 from .timeline import Interval, iso, subtract, union
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class _Sight:
     runs: tuple[Run, ...]
     pieces: Mapping[tuple[str, str], Pieces]
     by_instance: Mapping[str, tuple[str, ...]]
-    """instance key → its resources."""
+    """instance key → its resources, less those that count in another Region."""
+    repeated: Mapping[str, tuple[str, tuple[str, ...]]]
+    """instance key → the Region that counts instead, and those resources."""
     no_runs: tuple[coverage.Hole, ...]
 
     @property
@@ -99,7 +102,7 @@ def assess(
     framework = library.frameworks[assessment.framework]
     in_scope = [framework.requirements[n] for n in assessment.requirements]
     control_ids = sorted({c for item in in_scope for c in item.controls})
-    sight = _sight(ledger, opening, assessment.period)
+    sight = _sight(ledger, opening, assessment)
     controls = {
         name: _control(library, assessment, sight, ledger, name) for name in control_ids
     }
@@ -142,8 +145,9 @@ def _order(item: Deviation | Gap) -> tuple[Instant, str]:
 
 
 def _sight(
-    ledger: Ledger, opening: tuple[Standing, ...], period: Interval
+    ledger: Ledger, opening: tuple[Standing, ...], assessment: Assessment
 ) -> _Sight | None:
+    period = assessment.period
     first = opening_run(ledger.config, period)
     end = coverage.collected_until(coverage.windows(ledger.config), period.start)
     if first is None or end is None:
@@ -164,15 +168,26 @@ def _sight(
             if first.window.end <= move.at < horizon.end
         ),
     )
+    elsewhere = repeats(
+        pieces,
+        {row.key: row for run in runs for row in run.rules},
+        assessment.regions,
+        horizon,
+    )
     by_instance: dict[str, list[str]] = defaultdict(list)
     for key, resource in pieces:
-        by_instance[key].append(resource)
+        if (key, resource) not in elsewhere:
+            by_instance[key].append(resource)
+    repeated: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for (key, resource), region in elsewhere.items():
+        repeated[key] = (region, (*repeated.get(key, (region, ()))[1], resource))
     return _Sight(
         period=period,
         horizon=horizon,
         runs=runs,
         pieces=pieces,
         by_instance={key: tuple(names) for key, names in by_instance.items()},
+        repeated=repeated,
         no_runs=coverage.uncollected(runs, horizon),
     )
 
@@ -439,6 +454,7 @@ def _instance(
         _unseen_gap(sight, row, reason, found)
         for (reason, _), found in sorted(unseen.items())
     ]
+    counted_in, repeated = sight.repeated.get(row.key, ("", ()))
     result = InstanceResult(
         rule=row.rule,
         deployed_as=row.deployed_as,
@@ -456,6 +472,8 @@ def _instance(
         share=share,
         deviations=tuple(d.id for d in sorted(deviations, key=_order)),
         gaps=tuple(g.id for g in sorted(gaps, key=_order)),
+        counted_in=counted_in,
+        repeated=repeated,
     )
     return result, deviations, gaps
 
