@@ -521,7 +521,7 @@ class Failing(Connections):
         self.fail = fail
 
     def client(self, service: str, account: str = "", region: str = "") -> Any:  # noqa: ANN401
-        new = (service, account, region) not in self._clients
+        new = (service, region) not in self._clients
         client = super().client(service, account, region)
         if new:
             client.meta.events.register("before-call", self._count)
