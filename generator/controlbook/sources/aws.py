@@ -216,6 +216,7 @@ class Conversation:
         """AWS's time of the last one."""
         self.kept: list[bytes] = []
         """Every page as one line of JSON, AWS's text in it unchanged."""
+        self._held = 0
         self._queries: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         """Objects are read several at a time; what is counted must come out exact."""
@@ -368,7 +369,18 @@ class Conversation:
             "body": self.aws.body.decode("utf-8", "surrogateescape"),
         }
         # Escaped to ASCII, so that the body's own bytes come back whatever they are.
-        self.kept.append(json.dumps(page, sort_keys=True).encode())
+        line = json.dumps(page, sort_keys=True).encode()
+        with self._lock:
+            self.kept.append(line)
+            self._held += len(line)
+
+    def take_kept(self, least: int) -> list[bytes]:
+        """Give the pages away, where they have come to a number of bytes."""
+        with self._lock:
+            if self._held < least:
+                return []
+            taken, self.kept, self._held = self.kept, [], 0
+        return taken
 
 
 class ExpiredTokenError(SourceError):

@@ -12,6 +12,7 @@ Rules enforced here:
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ SELECT = (
 
 HELD = 32 * 1024 * 1024
 """So many bytes of pages are held before they are packed."""
+AT_A_TIME = 8
+"""So many places are asked at once: most of a call is waiting."""
 CAPPED = -1
 OPEN = frozenset({State.NON_COMPLIANT, State.INSUFFICIENT_DATA})
 """States whose true start matters."""
@@ -86,6 +89,9 @@ class Found:
     files: tuple[HistoryFile, ...]
     items: tuple[Item, ...]
     """Of all files, in order, equal ones collapsed."""
+    notes: list[str] = field(default_factory=list)
+    contradictory: bool = False
+    """Whether items contradict each other."""
 
 
 @dataclass(kw_only=True)
@@ -114,10 +120,9 @@ class Gathering:
 
     def put_away(self) -> None:
         """Pack the pages that were kept, where they are many."""
-        kept = self.talk.kept
-        if sum(map(len, kept)) >= HELD:
+        kept = self.talk.take_kept(HELD)
+        if kept:
             self.pages.append(pack(set(kept)))
-            kept.clear()
 
     def fail(self, error: ControlbookError) -> None:
         """Remember that a listing for all places could not be read."""
@@ -196,21 +201,44 @@ def gather(
         if bucket
         else _Asked(gathering, span, known, book)
     )
-    for place in places:
+
+    def look(place: Place) -> Found | SourceError | None:
         account, _ = place
         lost = gathering.members is not None and account not in gathering.members
         if lost or gathering.sources is None or place not in gathering.sources:
-            continue
+            return None
         try:
             _demand_access(gathering, account, identity["Account"])
-            gathering.found[place] = _place(gathering, place, source)
+            return _place(gathering, place, source)
         except SourceError as error:
-            gathering.failures[place] = str(error)
-            gathering.fail(error)
+            return error
+
+    # What is put side by side stands in the order of the places, whoever came first.
+    listed = list(places)
+    with ThreadPoolExecutor(AT_A_TIME if bucket else 1) as pool:
+        try:
+            for place, found in zip(listed, pool.map(look, listed), strict=True):
+                _take(gathering, place, found)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     try:
         _compliance(gathering)
     except SourceError as error:
         gathering.fail(error)
+
+
+def _take(
+    gathering: Gathering, place: Place, found: Found | SourceError | None
+) -> None:
+    if isinstance(found, SourceError):
+        gathering.failures[place] = str(found)
+        gathering.fail(found)
+    elif found:
+        gathering.found[place] = found
+        gathering.notes += found.notes
+        gathering.complete = gathering.complete and not found.contradictory
+    gathering.put_away()
 
 
 def _demand_access(gathering: Gathering, account: str, own: str) -> None:
@@ -266,9 +294,9 @@ def _sources(gathering: Gathering) -> None:
 
 def _place(gathering: Gathering, place: Place, source: _Delivered | _Asked) -> Found:
     surveyed = survey(gathering.talk, place)
-    gathering.notes += surveyed.twins()
-    files, items = source.read(place)
-    return Found(survey=surveyed, files=files, items=items)
+    found = source.read(place, surveyed)
+    found.notes[:0] = surveyed.twins()
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +308,7 @@ class _Delivered:
     span: Interval
     known: Mapping[Place, Instant | None]
 
-    def read(self, place: Place) -> tuple[tuple[HistoryFile, ...], tuple[Item, ...]]:
+    def read(self, place: Place, surveyed: Survey) -> Found:
         """Read the files that came in a span, and of the days before what is new."""
         bucket, talk, start = self.bucket, self.gathering.talk, self.span.start
         keys, strange = bucket.keys(talk, place, start, self.span.end)
@@ -295,13 +323,17 @@ class _Delivered:
         files = tuple(bucket.read(talk, key) for key in sorted({*late, *keys}))
         items, notes = in_order(item for file in files for item in file.items)
         named = f"s3://{bucket.name}"
-        self.gathering.notes += [
-            f"{named}/{key} is not named as AWS names it" for key in (*odd, *strange)
-        ]
-        self.gathering.notes += notes
-        if notes:
-            self.gathering.complete = False
-        return files, items
+        odd += strange
+        return Found(
+            survey=surveyed,
+            files=files,
+            items=items,
+            notes=[
+                *(f"{named}/{key} is not named as AWS names it" for key in odd),
+                *notes,
+            ],
+            contradictory=bool(notes),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +345,7 @@ class _Asked:
     known: Mapping[Place, Instant | None]
     book: Book
 
-    def read(self, place: Place) -> tuple[tuple[HistoryFile, ...], tuple[Item, ...]]:
+    def read(self, place: Place, surveyed: Survey) -> Found:
         """Ask for each resource that is newer than the span's start, or gone."""
         current = self.gathering.current.get(place, {})
         moved = {name for name, item in current.items() if item.at >= self.span.start}
@@ -323,7 +355,7 @@ class _Asked:
         found: list[Item] = []
         for resource in sorted(moved | (before - current.keys())):
             found += items_within(self.gathering.talk, place, resource, self.span)
-        return (), in_order(found)[0]
+        return Found(survey=surveyed, files=(), items=in_order(found)[0])
 
 
 def _compliance(gathering: Gathering) -> None:
