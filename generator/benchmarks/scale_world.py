@@ -34,6 +34,7 @@ NOW = Instant(START + DAY + 6 * HOUR)
 SINCE = instant("2027-11-01T08:00:00Z")
 CREATED = SINCE // 1000
 NINTH = 9
+CAP = 25
 QUARTER = 6 * HOUR
 TYPE = "AWS::Config::ResourceCompliance"
 GOOD, BAD = "COMPLIANT", "NON_COMPLIANT"
@@ -69,7 +70,8 @@ class Organisation:
     def arn(self, account: str, region: str, number: int) -> str:
         """Name a rule as items do."""
         mark = sha256(f"{account}{region}{number}".encode())[:6]
-        return f"arn:aws:config:{region}:{account}:config-rule/config-rule-{mark}{number:03d}"
+        place = f"arn:aws:config:{region}:{account}"
+        return f"{place}:config-rule/config-rule-{mark}{number:03d}"
 
     def resource(self, account: str, region: str, number: int) -> str:
         """Name a resource."""
@@ -231,7 +233,7 @@ class Answers:
             bad = org.bad_after[rule]
             verdict: Row = {"ComplianceType": BAD if bad else GOOD}
             if bad:
-                count_of = {"CappedCount": min(bad, 25), "CapExceeded": bad > 25}
+                count_of = {"CappedCount": min(bad, CAP), "CapExceeded": bad > CAP}
                 verdict["ComplianceContributorCount"] = count_of
             rows.append(
                 {

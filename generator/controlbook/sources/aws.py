@@ -54,9 +54,15 @@ RESTARTS = 3
 NOT_KEPT = ("s3",)
 """Services whose answers are not kept as pages: S3 objects are packs of their own."""
 
-QUICK = frozenset({"DescribeAggregateComplianceByConfigRules"})
-"""Listings of very many rows, of texts and numbers only: botocore's own reader would
-take most of a run."""
+QUICK = frozenset(
+    {
+        "DescribeAggregateComplianceByConfigRules",
+        "DescribeConfigRuleEvaluationStatus",
+        "DescribeConfigRules",
+    }
+)
+"""Listings of very many rows, which may be read as the JSON they are, times as numbers:
+botocore's own reader would take most of a run."""
 
 _EXPIRED = {
     "InvalidNextTokenException",
@@ -131,6 +137,10 @@ class Connections:
             signing = context.setdefault("signing", {})
             signing["request_credentials"] = self._role_in(account)
 
+    def leave(self, *, plain: bool) -> None:
+        """Say whether this thread reads its next answer itself, if it is of QUICK."""
+        self._here.plain = plain
+
     def paging(self, service: str, operation: str) -> Mapping[str, Any] | None:
         """Tell how botocore pages a listing; None where it has no paginator for it."""
         try:
@@ -149,7 +159,11 @@ class Connections:
         # The answer of AssumeRole is a key, asked for on the way to another answer.
         name = operation_model.name
         self._here.body = b"" if name == "AssumeRole" else response_dict["body"]
-        if name in QUICK and response_dict["status_code"] == HTTPStatus.OK:
+        if (
+            self._here.plain
+            and name in QUICK
+            and response_dict["status_code"] == HTTPStatus.OK
+        ):
             response_dict["body"] = b"{}"
 
     def _role_in(self, account: str) -> DeferredRefreshableCredentials:
@@ -177,6 +191,8 @@ class _Here(threading.local):
     account = ""
     """For whose role the next call is signed."""
     body = b""
+    plain = False
+    """Whether answers of QUICK are left to the caller to read."""
 
 
 class _Acting:
@@ -205,9 +221,10 @@ class _Acting:
 class Conversation:
     """What one run asks of AWS, with everything it has to account for."""
 
-    def __init__(self, aws: Connections) -> None:
-        """Begin with nothing asked."""
+    def __init__(self, aws: Connections, *, plain: bool = False) -> None:
+        """Begin with nothing asked; `plain`: read the answers of QUICK as JSON."""
         self.aws = aws
+        self._plain = plain
         self.pages = 0
         self.throttles = 0
         self.aws_date: Instant | None = None
@@ -238,6 +255,8 @@ class Conversation:
         operation = client.meta.method_to_api_mapping[method]
         with self._lock:
             self._remember(service, operation, parameters)
+        quick = self._plain and operation in QUICK
+        self.aws.leave(plain=quick)
         try:
             answer: Answer = getattr(client, method)(**parameters)
         except ClientError as error:
@@ -252,7 +271,7 @@ class Conversation:
         self._count(answer)
         if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)
-        return answer | self._quickly(operation) if operation in QUICK else answer
+        return answer | self._quickly(operation) if quick else answer
 
     def _quickly(self, operation: str) -> Answer:
         """Read the last answer as plain JSON."""

@@ -26,9 +26,10 @@ from .aws import Connections, Conversation, endpoint_of, shared
 from .book import Sheet, book_of
 from .delivery import Bucket
 from .fold import Deployment, Fold, seeded
-from .gathering import Gathering, contributors, gather, seed_histories
+from .gathering import Gathering, Known, contributors, gather, seed_histories
 from .head import Head, behind_places, behind_since, counted, head_of, regular
 from .late import corrected_by, take_in
+from .survey import Surveyed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,10 +84,17 @@ class ConfigSource:
         if not windows:
             return
         head = head_of(past)
-        talk = Conversation(self._aws)
+        talk = Conversation(self._aws, plain=True)
         gathering = Gathering(talk=talk, settings=self.settings, bucket=self._bucket)
         places = sorted({place for _, scope in windows for place in scope.places})
-        known = {place: behind_since(past, place) for place in head.collected}
+        last = head.looked or now
+        known = {
+            place: Known(
+                survey=Surveyed(rules=head.rules.get(place, ()), since=last, now=now),
+                behind_since=behind_since(past, place),
+            )
+            for place in head.collected
+        }
         # Up to now, since a delivery may lie in the folder of the day it came.
         span = Interval(windows[0][0].start, now)
         gather(gathering, places, span, known, head.book)
@@ -306,10 +314,7 @@ class _Collection:
         if (gathering.sources or {})[place].status != "SUCCEEDED":
             return False
         rows = {row.key: row for row in self.head.rules[place]}
-        names = {
-            deployed.instance.deployed_as: deployed.instance.key
-            for deployed in gathering.found[place].survey.rules
-        }
+        names = gathering.found[place].survey.named
         notes: list[str] = []
         for rule, count in gathering.bad.get(place, {}).items():
             key = names.get(rule, "")

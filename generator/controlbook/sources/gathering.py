@@ -21,14 +21,14 @@ import orjson
 
 from controlbook.digest import LIMIT, canonical, digest_of
 from controlbook.model import Missing, State
-from controlbook.timeline import DAY, Instant, Interval, from_datetime
+from controlbook.timeline import DAY, HOUR, Instant, Interval, from_datetime
 from controlbook.vault.packs import pack
 
 from . import SourceError
 from .aws import restarting
 from .items import TYPE, Item, in_order, item_of
 from .resource_history import items_before, items_within
-from .survey import Survey, survey
+from .survey import Survey, Surveyed, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,6 +57,9 @@ HELD = 32 * 1024 * 1024
 """So many bytes of pages are held before they are packed."""
 AT_A_TIME = 8
 """So many places are asked at once: most of a call is waiting."""
+CLOCKS = HOUR
+"""What was written before the last run listed it was read then, less what clocks may
+differ by."""
 CAPPED = -1
 OPEN = frozenset({State.NON_COMPLIANT, State.INSUFFICIENT_DATA})
 """States whose true start matters."""
@@ -68,6 +71,15 @@ class Freshness:
 
     status: str
     updated: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger knows of a place that its last run collected."""
+
+    survey: Surveyed
+    behind_since: Instant | None = None
+    """Start of the first of the last windows that deliveries did not reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,13 +193,12 @@ def gather(
     gathering: Gathering,
     places: Iterable[Place],
     span: Interval,
-    known: Mapping[Place, Instant | None],
+    known: Mapping[Place, Known],
     book: Book,
 ) -> None:
     """Ask everything that the windows of a span need.
 
-    `known` names the places that the last run collected, with the start of the first
-    of the last windows that deliveries did not reach; `book` holds their states.
+    `known` are the places that the last run collected, `book` holds their states.
     Raises SourceError only where AWS cannot be talked to at all.
     """
     talk = gathering.talk
@@ -293,7 +304,8 @@ def _sources(gathering: Gathering) -> None:
 
 
 def _place(gathering: Gathering, place: Place, source: _Delivered | _Asked) -> Found:
-    surveyed = survey(gathering.talk, place)
+    known = source.known.get(place)
+    surveyed = survey(gathering.talk, place, known.survey if known else None)
     found = source.read(place, surveyed)
     found.notes[:0] = surveyed.twins()
     return found
@@ -306,19 +318,21 @@ class _Delivered:
     gathering: Gathering
     bucket: Bucket
     span: Interval
-    known: Mapping[Place, Instant | None]
+    known: Mapping[Place, Known]
 
     def read(self, place: Place, surveyed: Survey) -> Found:
         """Read the files that came in a span, and of the days before what is new."""
         bucket, talk, start = self.bucket, self.gathering.talk, self.span.start
         keys, strange = bucket.keys(talk, place, start, self.span.end)
-        behind = self.known.get(place)
+        known = self.known.get(place)
+        behind = known.behind_since if known else None
         before = Instant(start - LOOKBACK)
         early, odd = bucket.keys(
             talk, place, before if behind is None else min(before, behind), start - 1
         )
         # Of the days before, only what was written since; to begin with, all of it.
-        since = (behind or start) if place in self.known else before
+        seen = max(start, known.survey.since - CLOCKS) if known else before
+        since = behind or seen
         late = [key for key, written in early.items() if written >= since]
         files = tuple(bucket.read(talk, key) for key in sorted({*late, *keys}))
         items, notes = in_order(item for file in files for item in file.items)
@@ -342,7 +356,7 @@ class _Asked:
 
     gathering: Gathering
     span: Interval
-    known: Mapping[Place, Instant | None]
+    known: Mapping[Place, Known]
     book: Book
 
     def read(self, place: Place, surveyed: Survey) -> Found:

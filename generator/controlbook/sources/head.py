@@ -44,6 +44,8 @@ class Head:
     """What the last run collected."""
     behind: frozenset[Place] = frozenset()
     """Places of which deliveries had not come when the last window was closed."""
+    looked: Instant | None = None
+    """When the last run asked AWS."""
     end: Instant | None = None
     """Where the last window ended."""
     first: bool = True
@@ -66,7 +68,12 @@ def head_of(past: Past) -> Head:
     if last is None:
         return Head()
     tiled = regular(past)[-1]
-    head = Head(first=False, collected=frozenset(tiled.collected), end=tiled.window.end)
+    head = Head(
+        first=False,
+        collected=frozenset(tiled.collected),
+        looked=tiled.started,
+        end=tiled.window.end,
+    )
     rules: dict[Place, list[RuleInstance]] = {}
     for row in last.rules:
         rules.setdefault((row.account, row.region), []).append(row)
@@ -111,6 +118,9 @@ def counted(
     for key, rule in sorted(rules.items()):
         if key in old and key not in moved:
             last = old[key]
+            if rule is last:
+                found.append(last)
+                continue
             row = replace(
                 rule,
                 population=last.population,
