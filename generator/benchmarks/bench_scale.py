@@ -243,7 +243,7 @@ def report(
     places = len(org.places)
     standing = places * org.resources * org.under
     rows = places * org.rules
-    items = records["records"] - rows
+    items = records["records"] - places
     total = rows + items + places * org.resources
     print(
         f"{org.accounts:,} accounts × {org.regions} Regions × {org.rules} rules,"

@@ -15,11 +15,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from controlbook.digest import LIMIT, canonical, digest_of
+from controlbook.digest import canonical, digest_of
 from controlbook.model import Missing, State
 from controlbook.timeline import DAY, HOUR, Instant, Interval, from_datetime
 from controlbook.vault.packs import pack
@@ -60,6 +59,9 @@ AT_A_TIME = 8
 CLOCKS = HOUR
 """What was written before the last run listed it was read then, less what clocks may
 differ by."""
+BAD = State.NON_COMPLIANT.value
+Told = tuple[str, str, int, str]
+"""(rule as deployed, compliance, resources that cause it, whether there are more)"""
 CAPPED = -1
 OPEN = frozenset({State.NON_COMPLIANT, State.INSUFFICIENT_DATA})
 """States whose true start matters."""
@@ -375,8 +377,8 @@ class _Asked:
 def _compliance(gathering: Gathering) -> None:
     """Ask the aggregator for every rule's state."""
 
-    def read() -> tuple[list[bytes], dict[Place, dict[str, int]]]:
-        records: list[bytes] = []
+    def read() -> tuple[dict[Place, list[Told]], dict[Place, dict[str, int]]]:
+        told: dict[Place, list[Told]] = {}
         bad: dict[Place, dict[str, int]] = {}
         for page in gathering.talk.pages_of(
             "config",
@@ -389,49 +391,41 @@ def _compliance(gathering: Gathering) -> None:
             for row in page["AggregateComplianceByConfigRules"]:
                 place = (row["AccountId"], row["AwsRegion"])
                 if place in gathering.found:
-                    _compliance_row(row, place, records, bad)
+                    line = _told(row)
+                    told.setdefault(place, []).append(line)
+                    if line[1] == BAD:
+                        capped = line[3] == "yes"
+                        count = CAPPED if capped else line[2]
+                        bad.setdefault(place, {})[line[0]] = count
             gathering.put_away()
-        return records, bad
+        return told, bad
 
-    gathering.records, gathering.bad = restarting(read)
+    told, gathering.bad = restarting(read)
+    gathering.records = [_told_line(place, rows) for place, rows in told.items()]
 
 
-def _compliance_row(
-    row: Mapping[str, Any],
-    place: Place,
-    records: list[bytes],
-    bad: dict[Place, dict[str, int]],
-) -> None:
-    verdict, rule = row["Compliance"]["ComplianceType"], row["ConfigRuleName"]
-    count = row["Compliance"].get("ComplianceContributorCount", {})
-    capped = count.get("CapExceeded")
-    shown = count.get("CappedCount", 0)
-    records.append(
-        flat(
-            {
-                "type": "rule-compliance",
-                "account": place[0],
-                "region": place[1],
-                "deployed_as": rule,
-                "compliance": verdict,
-                "contributors": shown,
-                "capped": "yes" if capped else "no",
-            }
-        )
+def _told(row: Mapping[str, Any]) -> Told:
+    compliance = row["Compliance"]
+    count = compliance.get("ComplianceContributorCount", {})
+    return (
+        intern(row["ConfigRuleName"]),
+        intern(compliance["ComplianceType"]),
+        count.get("CappedCount", 0),
+        "yes" if count.get("CapExceeded") else "no",
     )
-    if verdict == State.NON_COMPLIANT.value:
-        bad.setdefault(place, {})[rule] = CAPPED if capped else shown
 
 
-def flat(row: dict[str, str | int]) -> bytes:
-    """Write a row of texts and numbers as `canonical` does, several times as fast."""
-    plain = all(
-        type(value) is str or (type(value) is int and -LIMIT <= value <= LIMIT)
-        for value in row.values()
+def _told_line(place: Place, rows: list[Told]) -> bytes:
+    """Give the record of what the aggregator says of a place's rules."""
+    account, region = place
+    return canonical(
+        {
+            "type": "rule-compliance",
+            "account": account,
+            "region": region,
+            "rules": sorted(rows),
+        }
     )
-    data = orjson.dumps(row, option=orjson.OPT_SORT_KEYS) if plain else b"\xff"
-    # ASCII is in normal form; of anything else, canonical has to judge.
-    return data if data.isascii() else canonical(row)
 
 
 def contributors(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -104,6 +105,12 @@ def behind_since(past: Past, place: Place) -> Instant | None:
     return since
 
 
+@cache
+def _shared(counts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """Give equal counts as one value: many rules have the same."""
+    return counts
+
+
 def counted(
     rules: Mapping[str, RuleInstance],
     before: Rows,
@@ -137,7 +144,7 @@ def counted(
             replace(
                 rule,
                 population=len(standing),
-                counts=tuple(sorted(counts.items())),
+                counts=_shared(tuple(sorted(counts.items()))),
                 records_root=merkle_root(leaves),
             )
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import ijson  # type: ignore[import-untyped] # ships no types
@@ -119,7 +120,7 @@ def _item(raw: Mapping[str, Any]) -> Item:
         verdicts=tuple(
             sorted(
                 Verdict(
-                    rule=entry["configRuleName"],
+                    rule=intern(entry["configRuleName"]),
                     arn=entry.get("configRuleArn", ""),
                     state=State(entry["complianceType"]),
                 )

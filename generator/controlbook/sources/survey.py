@@ -37,7 +37,7 @@ from .fold import Deployment
 from .items import TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from . import Place
     from .aws import Conversation
@@ -47,8 +47,7 @@ Row = dict[str, Any]  # a row of an answer; boto3 has no types
 PERIODIC = "ScheduledNotification"
 FEW = 75
 """Rules that three calls read, as many as looking for changes takes."""
-CHANGES = ("PutConfigRule", "DeleteConfigRule", "PutConformancePack")
-"""Calls that change what rules a place has, or their parameters."""
+PACKED = "-conformance-pack-"
 REACH = 90 * DAY
 """How far back CloudTrail's event history goes."""
 LAG = HOUR
@@ -238,7 +237,8 @@ def _unchanged(
     if known.since < known.now - REACH:
         return False
     try:
-        return not any(_called(talk, place, name, known) for name in CHANGES)
+        calls = [c for c, fits in CHANGES.items() if any(map(fits, known.rules))]
+        return not any(_called(talk, place, call, known) for call in calls)
     except SourceError:
         return False
 
@@ -260,6 +260,15 @@ def _called(talk: Conversation, place: Place, name: str, known: Surveyed) -> boo
 
 def _is_lambda(row: RuleInstance) -> bool:
     return row.identifier.startswith("custom-lambda:")
+
+
+CHANGES: Mapping[str, Callable[[RuleInstance], bool]] = {
+    "PutConfigRule": lambda _row: True,
+    "DeleteConfigRule": _is_lambda,
+    "PutConformancePack": lambda row: PACKED in row.deployed_as,
+}
+"""Calls that change rules or their parameters, and of which rules each may say what the
+statuses do not."""
 
 
 def _judged(

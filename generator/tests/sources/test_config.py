@@ -91,9 +91,10 @@ def test_the_example_days_transitions_are_exact(tmp_path: Path) -> None:
         # What a daily look at the aggregator would have seen: nothing.
         for run in at.runs:
             seen = {
-                row["compliance"]
+                compliance
                 for row in records(at, run, "records")
                 if row["type"] == "rule-compliance"
+                for _, compliance, _, _ in row["rules"]
             }
             assert seen == {"COMPLIANT"}
 
