@@ -30,7 +30,7 @@ from controlbook.model import State, Transition
 from controlbook.timeline import DAY, Instant, instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import duckdb
 
@@ -97,7 +97,7 @@ def evaluations(rows: int) -> Iterator[tuple[int, int, int, int]]:
             yield resource, rule, day * DAY + chance.randrange(DAY), state
 
 
-def plainly(rows: Iterator[tuple[int, int, int, int]]) -> Totals:
+def plainly(rows: Iterable[tuple[int, int, int, int]]) -> Totals:
     """Fold evaluations, given by resource and time, row by row."""
     found: Totals = {}
     end = END - START
@@ -133,14 +133,16 @@ with moves as (
     where before is null or before <> state
 ), pieces as (
     select rule, state, coalesce(
-        lead(moment) over (partition by resource, rule order by moment), $until) - moment as length
+        lead(moment) over (partition by resource, rule order by moment), $until
+    ) - moment as length
     from changes
 )
 select rule, count(*), sum(length) from pieces where state = 1
 group by rule order by rule
 """
 SCAN = """
-select count(*), sum(resource), sum(rule), sum(moment), sum(state) from read_parquet($file)
+select count(*), sum(resource), sum(rule), sum(moment), sum(state)
+from read_parquet($file)
 """
 
 
@@ -182,34 +184,45 @@ def theirs(rows: int, folder: Path) -> bool:
     )
     database.execute("set preserve_insertion_order = false")
     file = str(folder / "evaluations.parquet")
-    write(database, rows, file)
-    until = END - START
-    scan = lambda: database.execute(SCAN, {"file": file}).fetchall()  # noqa: E731
-    fold = lambda: database.execute(  # noqa: E731
-        FOLD, {"file": file, "until": until}
-    ).fetchall()
-    pairs = [(median(scan, 1), median(fold, 1)) for _ in range(3)]
+    write(database, evaluations(rows), file)
+    asked = {"file": file, "until": END - START}
+    pairs = [
+        (
+            median(lambda: database.execute(SCAN, {"file": file}).fetchall(), 1),
+            median(lambda: database.execute(FOLD, asked).fetchall(), 1),
+        )
+        for _ in range(3)
+    ]
     ratio = statistics.median(folding / scanning for scanning, folding in pairs)
     scanning, folding = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(
         f"{rows:,} evaluations, {Path(file).stat().st_size / 2**20:.0f} MiB of Parquet,"
-        f" {MEMORY}: fold {folding:.2f} s of CPU, scan of every column {scanning:.2f} s:"
-        f" {ratio:.1f} times (goal {GOAL_RATIO})"
+        f" {MEMORY}: fold {folding:.2f} s of CPU, scan of every column"
+        f" {scanning:.2f} s: {ratio:.1f} times (goal {GOAL_RATIO})"
     )
-    found = {rule: (count, int(length)) for rule, count, length in fold()}
+    found = by_engine(database, file)
     equal = found == plainly(evaluations(rows))
     count = sum(count for count, _ in found.values())
     print(f"{count:,} deviations, {'equal' if equal else 'NOT EQUAL'} to a plain fold")
     return equal and ratio <= GOAL_RATIO
 
 
-def write(database: duckdb.DuckDBPyConnection, rows: int, file: str) -> None:
+def by_engine(database: duckdb.DuckDBPyConnection, file: str) -> Totals:
+    """Fold the evaluations of a Parquet file, in whatever order they stand."""
+    rows = database.execute(FOLD, {"file": file, "until": END - START}).fetchall()
+    return {rule: (count, int(length)) for rule, count, length in rows}
+
+
+def write(
+    database: duckdb.DuckDBPyConnection,
+    rows: Iterable[tuple[int, int, int, int]],
+    file: str,
+) -> None:
     """Write the evaluations, in the order of time, as one Parquet file."""
     table = f"{file}.csv"
     with Path(table).open("w", encoding="ascii") as out:
         out.writelines(
-            f"{resource},{rule},{at},{state}\n"
-            for resource, rule, at, state in evaluations(rows)
+            f"{resource},{rule},{at},{state}\n" for resource, rule, at, state in rows
         )
     database.execute(
         f"""
