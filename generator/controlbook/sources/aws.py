@@ -93,10 +93,13 @@ def shared(role: str) -> Connections:
 class Connections:
     """Clients of the collector's own account, and of the others through its role."""
 
-    def __init__(self, role: str) -> None:
-        """Assume `role` in other accounts; without one, read the own account only."""
+    def __init__(self, role: str, profile: str = "") -> None:
+        """Assume `role` in other accounts; without one, read the own account only.
+
+        `profile` names other credentials than the environment's, in ~/.aws/config.
+        """
         self.role = role
-        self._own = botocore.session.get_session()
+        self._own = botocore.session.Session(profile=profile or None)
         self._roles: dict[str, DeferredRefreshableCredentials] = {}
         self._clients: dict[tuple[str, str], Any] = {}
         self._here = _Here()
