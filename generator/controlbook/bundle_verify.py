@@ -7,7 +7,8 @@ apart from `controlbook verify`, so that the two can be compared. In order, it c
  1. paths     plain names, no links, no two that differ only in case
  2. files     SHA256SUMS against the files: nothing swapped, extra or absent
  3. form      every JSON document is canonical (RFC 8785: strings, whole numbers)
- 4. ledger    each stream's run manifests form a chain, up to the head in release.tag
+ 4. ledger    each stream's run manifests form a chain, up to the head in release.tag,
+              and the lists that moved out of them, in lists/, are those that they name
  5. sources   sources.json names the files in sources/, and release.tag names it
  6. coverage  the runs cover the period, or facts.json publishes the gap
  7. packs     records carried here have the Merkle roots that the manifests name, and
@@ -27,6 +28,7 @@ import re
 import stat
 import sys
 import unicodedata
+import zlib
 from typing import TYPE_CHECKING, Any, Dict, Tuple
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
+LISTED = re.compile(r"lists/([0-9a-f]{64})\.ndjson\.gz\Z")
 PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
 TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
 BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(?:sig|tsr)\Z")
@@ -166,6 +169,7 @@ class Bundle:
         self.step = ""
         self.json: Table = {}
         self.runs: dict[str, list[Run]] = {}
+        self.lists: set[str] = set()  # the files below lists/ that manifests name
         self.whole = True  # the ledger reaches every head that the tag names
         self.tag: Table | None = None
 
@@ -298,6 +302,8 @@ def ledger(b: Bundle) -> None:
         b.lacking(f"ledger/{stream} ends early: the tag names it, and nothing is here")
     if b.whole:
         checkpoints(b, digests)
+        for path in sorted(set(filter(LISTED.match, b.files)) - b.lists):
+            b.wrong(f"{path}: no run manifest names this list")
 
 
 def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> None:
@@ -309,7 +315,7 @@ def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> Non
         if seq not in manifests:
             b.wrong(f"{path}: is missing, though later ones follow it")
             continue
-        m = b.document(path)
+        m = with_lists(b, path, b.document(path))
         if (m.get("type"), m.get("stream"), m.get("seq")) != (
             "controlbook/run/1",
             stream,
@@ -350,6 +356,67 @@ def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> Non
             ):
                 b.wrong(f"{path}: a transition lies outside its window")
         b.runs.setdefault(stream, []).append((path, m, dict(rules)))
+
+
+def with_lists(b: Bundle, path: str, m: Table) -> Table:
+    """Put the lists that moved out of a manifest back where they belong."""
+    holders = [each for each in m.get("objects", []) if each["role"][:5] == "list:"]
+    if not holders:
+        return m
+    found: dict[str, list[Any]] = {}
+    for each in holders:
+        name = each["role"][5:]
+        where = f"lists/{each['sha256']}.ndjson.gz"
+        b.lists.add(where)
+        if where not in b.files:
+            b.wrong(f"{path}: its list of {name} is not carried: {where} is absent")
+        lines = list_lines(b, where, each, f"the list of {name} in {path}")
+        found.setdefault(name, []).extend(parse(line) for line in lines)
+    m = dict(m, coverage=dict(m["coverage"]))
+    for name, own in found.items():
+        part = m["coverage"] if name in IN_COVERAGE else m
+        kept = holders if name == "objects" else []
+        if part.get(name, []) != kept:
+            b.wrong(f"{path}: its {name} stand there, and in a list of their own")
+        order = ORDER.get(name)
+        part[name] = (sorted(own, key=order) if order else own) + kept
+    return m
+
+
+def list_lines(b: Bundle, where: str, each: Table, what: str) -> list[bytes]:
+    """Give the lines of a list, if it is the object that its manifest names."""
+    body = b.files.get(where, b"")
+    inflate = zlib.decompressobj(31)
+    try:
+        content = inflate.decompress(body, each["content_size"] + 1)
+    except zlib.error:
+        content = b""
+    lines = content.split(b"\n")
+    same = (
+        sha256(body) == each["sha256"]
+        and len(body) == each["size"]
+        and inflate.eof
+        and not inflate.unused_data
+        and len(content) == each["content_size"]
+        and sha256(content) == each["content_sha256"]
+        and lines.pop() == b""
+        and lines == sorted(lines)
+        and (len(lines), merkle(lines)) == (each["records"], each["records_root"])
+    )
+    if where in b.files and not same:
+        b.wrong(f"{where}: is not {what}")
+    return lines if same else []
+
+
+IN_COVERAGE = ("expected", "collected", "missing")
+ORDER = {
+    "transitions": lambda row: (
+        moment(row["at"]),
+        *(row.get(name, "") for name in ("instance", "resource", "before", "after")),
+    ),
+    "observations": lambda row: (row["evidence"], row["account"], row["region"]),
+}
+"""By what the rows of a list are put in order, where their order matters."""
 
 
 def checkpoints(b: Bundle, digests: dict[str, list[str]]) -> None:
@@ -584,6 +651,7 @@ def states(b: Bundle) -> None:
     until = [i for i, r in enumerate(regular) if window_of(r, "start") < end]
     first = before[-1] if before else 0
     current = carried_states(b, regular[first])
+    known: Table = {}
     for path, m, rules in regular[first : until[-1] + 1]:
         moved = set()
         for move in m.get("transitions", []) if path != regular[first][0] else []:
@@ -593,7 +661,8 @@ def states(b: Bundle) -> None:
             if move["after"] == "ABSENT":
                 del own[move["resource"]]
         for key, row in rules.items():
-            due = path == regular[first][0] or key in moved
+            # A row that did not change is the very one that was compared before.
+            due = key in moved or row is not known.get(key)
             if not due or row["account"] not in accounts:
                 continue
             if row["region"] not in stated["regions"]:
@@ -604,6 +673,7 @@ def states(b: Bundle) -> None:
                     f"{path}: records_root of {row['rule']} in {row['account']} is not"
                     " that of its states"
                 )
+        known = rules
     closing = regular[until[-1]]
     ours = {k for k, row in closing[2].items() if row["account"] in accounts}
     last = {
@@ -645,7 +715,7 @@ def release(b: Bundle) -> None:
         ):
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
-        known = any(form.match(path) for form in (PACK, MANIFEST, BESIDE))
+        known = any(form.match(path) for form in (PACK, LISTED, MANIFEST, BESIDE))
         if not known and not path.startswith("sources/"):
             b.wrong(f"{path}: is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):

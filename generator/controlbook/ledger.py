@@ -31,6 +31,7 @@ from .eventrows import event_problems
 from .manifest import (
     MalformedManifestError,
     manifest_bytes,
+    no_lists,
     read_manifest,
     rules_root,
 )
@@ -41,6 +42,7 @@ from .timeline import DAY, instant, iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .manifest import Lists
     from .model import RuleInstance, Run, Transition
     from .timeline import Instant, Interval
 
@@ -101,34 +103,44 @@ def rule_key(
 # --- the chain -------------------------------------------------------------------
 
 
-def read_ledger(files: Mapping[str, bytes]) -> Ledger:
-    """Read every run manifest among the files; LedgerError at the first fault."""
-    chains = read_chains(files)
+def read_ledger(files: Mapping[str, bytes], lists: Lists = no_lists) -> Ledger:
+    """Read every run manifest among the files; LedgerError at the first fault.
+
+    `lists` gives the lists that moved out of the manifests; what it raises for one that
+    it cannot give goes through.
+    """
+    chains = read_chains(files, lists)
     return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
 
 
-def examined(files: Mapping[str, bytes]) -> tuple[Ledger, tuple[str, ...]]:
+def examined(
+    files: Mapping[str, bytes], lists: Lists = no_lists
+) -> tuple[Ledger, tuple[str, ...]]:
     """Read what can be read of every run manifest, with everything that is wrong."""
-    chains, problems = _walk(files)
+    chains, problems = _walk(files, lists)
     runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
     return Ledger(runs=runs), tuple(f"{place}: {text}" for place, text in problems)
 
 
-def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
+def chain_problems(
+    files: Mapping[str, bytes], lists: Lists = no_lists
+) -> tuple[str, ...]:
     """List everything that is wrong with the chains, as `place: what differs`."""
-    return examined(files)[1]
+    return examined(files, lists)[1]
 
 
-def read_chains(files: Mapping[str, bytes]) -> Mapping[str, Chain]:
+def read_chains(
+    files: Mapping[str, bytes], lists: Lists = no_lists
+) -> Mapping[str, Chain]:
     """Read every stream's chain, ready to be added to; LedgerError at a fault."""
-    chains, problems = _walk(files)
+    chains, problems = _walk(files, lists)
     for place, message in problems:
         raise LedgerError(message, place)
     return chains
 
 
 def _walk(
-    files: Mapping[str, bytes],
+    files: Mapping[str, bytes], lists: Lists
 ) -> tuple[dict[str, Chain], list[tuple[str, str]]]:
     problems: list[tuple[str, str]] = []
     streams: dict[str, dict[int, bytes]] = {}
@@ -144,7 +156,7 @@ def _walk(
     chains: dict[str, Chain] = {}
     ledgers: dict[str, str] = {}
     for stream, manifests in streams.items():
-        chain = chains[stream] = Chain(stream, ledgers)
+        chain = chains[stream] = Chain(stream, ledgers, lists)
         for seq in sorted(manifests):
             chain.add(seq, manifests[seq])
         problems.extend(chain.problems)
@@ -154,9 +166,15 @@ def _walk(
 class Chain:
     """One stream's manifests, added in order of their names."""
 
-    def __init__(self, stream: str, ledgers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        stream: str,
+        ledgers: dict[str, str] | None = None,
+        lists: Lists = no_lists,
+    ) -> None:
         """Begin an empty chain; `ledgers` is shared by the chains of one ledger."""
         self.stream = stream
+        self._lists = lists
         self.ledgers = {} if ledgers is None else ledgers
         self.runs: list[Run] = []
         self.problems: list[tuple[str, str]] = []
@@ -176,7 +194,7 @@ class Chain:
         previous = self.runs[-1] if self.runs else None
         digest = sha256(data)
         try:
-            run = read_manifest(data, digest, previous)
+            run = read_manifest(data, digest, previous, self._lists)
         except MalformedManifestError as error:
             self.problems.append((place, str(error)))
         else:

@@ -449,11 +449,10 @@ def _take_in(values: dict[str, Any], lists: Lists) -> None:
         if here:
             _fail(f"{name}: stands here, and in an object of its own")
         rows = [row for stored in objects for row in _read_list(name, stored, lists)]
-        if name == "objects":
-            if any(map(is_list, rows)):
-                _fail(f"{objects[0].key}: names lists within a list")
-            rows += values[name]
-        values[name] = tuple(sorted(rows, key=_ORDER.get(name)))
+        if any(isinstance(row, StoredObject) and is_list(row) for row in rows):
+            _fail(f"{objects[0].key}: names lists within a list")
+        kept = values[name] if name == "objects" else ()
+        values[name] = (*sorted(rows, key=_ORDER.get(name)), *kept)
 
 
 _ORDER: Mapping[str, Callable[[Any], Any]] = {
