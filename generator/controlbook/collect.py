@@ -197,6 +197,7 @@ class Collector:
             run,
             started=started,
             finished=self.clock(),
+            rules_root=chain.rules_root(run.rules),
             vault=self.vault.kind,
             collector=self.about,
             scopes=tuple(

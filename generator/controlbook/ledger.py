@@ -28,12 +28,12 @@ from .digest import (
 )
 from .errors import ControlbookError, Exit
 from .eventrows import event_problems
+from .inforce import RulesInForce
 from .manifest import (
     MalformedManifestError,
     manifest_bytes,
     no_lists,
     read_manifest,
-    rules_root,
 )
 from .model import Ledger, Standing, State
 from .observations import observation_problems
@@ -42,6 +42,7 @@ from .timeline import DAY, instant, iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .inforce import RuleChanges
     from .manifest import Lists
     from .model import RuleInstance, Run, Transition
     from .timeline import Instant, Interval
@@ -184,6 +185,7 @@ class Chain:
         self._windows: dict[Interval, int] = {}
         self._end: Instant | None = None
         self._states: dict[tuple[str, str], State] = {}
+        self._rules = RulesInForce()
 
     def add(self, seq: int, data: bytes) -> None:
         """Take the next manifest in; what is wrong goes to `problems`."""
@@ -202,6 +204,10 @@ class Chain:
             self.runs.append(run)
         self._seq, self._prev = seq, digest
 
+    def rules_root(self, rules: Iterable[RuleInstance]) -> str:
+        """Give the root over rules that are to follow, without reading all again."""
+        return self._rules.root_over(rules)
+
     def _check(self, run: Run, seq: int) -> Iterator[str]:
         previous = self.runs[-1] if self.runs else None
         yield from self._identity(run, seq)
@@ -214,8 +220,9 @@ class Chain:
         self._end = max(run.window.end, self._end or run.window.end)
         yield from _clock_problems(run, previous)
         yield from _coverage_problems(run)
-        yield from _sum_problems(run, previous)
-        yield from self._transition_problems(run, previous)
+        changes = self._rules.take(run.rules)
+        yield from _sum_problems(run, self._rules, changes)
+        yield from self._transition_problems(run, changes, first=previous is None)
         yield from observation_problems(run)
         yield from event_problems(run)
 
@@ -233,26 +240,27 @@ class Chain:
         if twin != seq:
             yield f"run id {run.run_id} stands in seq {twin} already"
 
-    def _transition_problems(self, run: Run, previous: Run | None) -> Iterator[str]:
-        known = {row.key: row for row in (previous.rules if previous else ())}
-        known |= {row.key: row for row in run.rules}
+    def _transition_problems(
+        self, run: Run, changes: RuleChanges, *, first: bool
+    ) -> Iterator[str]:
         if list(run.transitions) != sorted(run.transitions):
             yield "transitions are not in order"
         moved: dict[str, Counter[str]] = {}
         for change in run.transitions:
-            yield from self._change_problems(change, run, known)
+            old, new = changes.get(change.instance, (None, None))
+            row = new or old or self._rules.get(change.instance)
+            yield from self._change_problems(change, run, row)
             delta = moved.setdefault(change.instance, Counter())
             delta[change.before.value] -= 1
             delta[change.after.value] += 1
-        if previous:
-            yield from _movement_problems(run, previous, moved)
+        if not first:
+            yield from _movement_problems(self._rules, changes, moved)
 
     def _change_problems(
-        self, change: Transition, run: Run, known: Mapping[str, RuleInstance]
+        self, change: Transition, run: Run, row: RuleInstance | None
     ) -> Iterator[str]:
         name = f"transition of {change.resource} under {change.rule} at"
         name = f"{name} {iso(change.at)}"
-        row = known.get(change.instance)
         if row is None:
             yield f"{name}: rule instance {change.instance} is not in force"
         elif (row.rule, row.account, row.region) != (
@@ -317,24 +325,18 @@ def _coverage_problems(run: Run) -> Iterator[str]:
             yield f"coverage: {row.account} {row.region} is missing outside the window"
 
 
-def _sum_problems(run: Run, previous: Run | None) -> Iterator[str]:
+def _sum_problems(run: Run, rules: RulesInForce, changes: RuleChanges) -> Iterator[str]:
     # An inherited row is the very row that an earlier manifest was checked with.
-    known = {id(row) for row in previous.rules} if previous else set()
-    total: Counter[str] = Counter()
-    for row in run.rules:
-        for state, count in row.counts:
-            total[state] += count
-        if id(row) not in known:
+    for _, row in changes.values():
+        if row:
             yield from _row_problems(row)
-    if dict(run.counts) != {state: count for state, count in total.items() if count}:
+    if dict(run.counts) != {s: count for s, count in rules.counts.items() if count}:
         yield "sums: counts differ from the sum over the rules"
-    inherited = previous and run.rules is previous.rules
-    root = previous.rules_root if previous and inherited else rules_root(run.rules)
-    if run.rules_root != root:
-        yield f"rules_root is {run.rules_root[:16]}…, the rules give {root[:16]}…"
+    if run.rules_root != rules.root:
+        yield f"rules_root is {run.rules_root[:16]}…, the rules give {rules.root[:16]}…"
     states = [stored for stored in run.objects if stored.role == "state"]
-    places = {(row.account, row.region) for row in run.rules}
-    if places and [stored.records for stored in states] != [len(places)]:
+    places = rules.places
+    if places and [stored.records for stored in states] != [places]:
         yield "sums: one state pack with one record per account × Region is due"
 
 
@@ -350,16 +352,11 @@ def _row_problems(row: RuleInstance) -> Iterator[str]:
 
 
 def _movement_problems(
-    run: Run, previous: Run, moved: Mapping[str, Counter[str]]
+    rules: RulesInForce, changes: RuleChanges, moved: Mapping[str, Counter[str]]
 ) -> Iterator[str]:
-    if run.rules is previous.rules and not moved:
-        return
-    before = {row.key: row for row in previous.rules}
-    after = {row.key: row for row in run.rules}
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if old is new and key not in moved:
-            continue
+    for key in sorted({*changes, *moved}):
+        same = rules.get(key)
+        old, new = changes.get(key, (same, same))
         due = Counter(dict(old.counts) if old else {})
         due.update(moved.get(key, {}))
         due.pop(State.ABSENT.value, None)

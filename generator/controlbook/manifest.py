@@ -371,14 +371,7 @@ def skew(run: Run) -> int:
 
 def rules_root(rules: Iterable[RuleInstance]) -> str:
     """Give the Merkle root over the rows of all rule instances, by key."""
-    return merkle_root(
-        _row_bytes(row) for row in sorted(rules, key=lambda row: row.key)
-    )
-
-
-@lru_cache(maxsize=65536)
-def _row_bytes(row: RuleInstance) -> bytes:
-    return RULE.line(row)
+    return merkle_root(map(RULE.line, sorted(rules, key=attrgetter("key"))))
 
 
 # --- reading --------------------------------------------------------------------------
