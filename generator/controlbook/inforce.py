@@ -79,7 +79,7 @@ class RulesInForce:
         return changes
 
     def root_over(self, rules: Iterable[RuleInstance]) -> str:
-        """Give the Merkle root over rows, by key; what is in force is hashed already."""
+        """Give the Merkle root over rows, by key; what is in force has its hash."""
         own, leaves = self._rows, self._leaves
         return root_of_hashes(
             [

@@ -333,19 +333,21 @@ def long_lists(
     run: Run, previous: Run | None
 ) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     """Give (role, lines) of every object that the lists of a run have to move into."""
-    tree = document(run, previous)
-    coverage = tree["coverage"]
-    parts = {**coverage, **tree} if isinstance(coverage, dict) else tree
-    sizes = {name: len(canonical(parts[name])) for name in LISTS if name in parts}
-    over = len(canonical(tree)) - MOST
-    for name in sorted(sizes, key=lambda name: -sizes[name]):
-        part = parts[name]
-        if over <= 0 or sizes[name] <= SHORT or not isinstance(part, list):
+    tree: dict[str, Any] = document(run, previous)
+    coverage: dict[str, Any] = tree["coverage"]
+    lines = {
+        name: sorted(map(canonical, part.pop(name)))
+        for part in (tree, coverage)
+        for name in LISTS.keys() & part.keys()
+    }
+    sizes = {name: sum(map(len, own)) + len(own) for name, own in lines.items()}
+    over = len(canonical(tree)) + sum(sizes.values()) - MOST
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
+        if over <= 0 or sizes[name] <= SHORT:
             return
         over -= sizes[name] - SHORT
-        lines = sorted(map(canonical, part))
-        for first in range(0, len(lines), ROWS):
-            yield LIST + name, tuple(lines[first : first + ROWS])
+        for first in range(0, len(lines[name]), ROWS):
+            yield LIST + name, tuple(lines[name][first : first + ROWS])
 
 
 def _rule_changes(
@@ -355,13 +357,9 @@ def _rule_changes(
     if previous and run.rules is previous.rules:
         return (), ()
     before = {row.key: row for row in previous.rules} if previous else {}
-    after = {row.key: row for row in run.rules}
-    changed = tuple(
-        row
-        for key, row in sorted(after.items())
-        if before.get(key) is not row and before.get(key) != row
-    )
-    return changed, tuple(sorted(before.keys() - after.keys()))
+    changed = [row for row in run.rules if before.get(row.key) != row]
+    removed = before.keys() - {row.key for row in run.rules}
+    return tuple(sorted(changed, key=attrgetter("key"))), tuple(sorted(removed))
 
 
 def skew(run: Run) -> int:

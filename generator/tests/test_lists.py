@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import released
+from collecting import desk
 from tampering import Files, edited, opened, resealed, retagged, unpacked, zipped
 from tampering import rechained as chained
 
@@ -20,6 +21,7 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.keeping import kept
 from controlbook.ledger import chain_problems, read_ledger
 from controlbook.lists import CACHE, of_bundle, of_vault
+from controlbook.sandbox.tiny import tiny
 from controlbook.timeline import Instant
 from controlbook.vault import NotInVaultError, VaultUnavailableError
 from controlbook.vault.directory import DirectoryVault
@@ -100,6 +102,30 @@ def test_facts_do_not_depend_on_where_the_lists_are(
     moved = json.loads(good["facts.json"])
     for key in ("findings", "deviations", "gaps", "scope", "controls"):
         assert moved[key] == facts[key], key
+
+
+def test_what_a_collector_moves_its_next_run_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk(tiny(), tmp_path / "plain") as at:
+        at.days("2028-01-01T06:00:00Z", 3)
+        plain = at.runs
+    monkeypatch.setattr(manifest, "MOST", 0)
+    monkeypatch.setattr(manifest, "SHORT", 0)
+    with desk(tiny(), tmp_path / "moved") as at:
+        at.days("2028-01-01T06:00:00Z", 3)
+        for one, other in zip(at.runs, plain, strict=True):
+            assert (one.transitions, one.rules) == (other.transitions, other.rules)
+            assert sorted(one.queries) == sorted(other.queries)
+            named = [each for each in one.objects if not manifest.is_list(each)]
+            assert named == sorted(other.objects)
+        lost = [each for each in at.runs[1].objects if manifest.is_list(each)][0]
+        (at.vault.root / lost.key).unlink()
+        with pytest.raises(ControlbookError) as caught:
+            at.collect("2028-01-04T06:00:00Z")
+        assert caught.value.code is Exit.INTEGRITY
+        assert lost.key in str(caught.value)
+        assert len(at.git) == 3
 
 
 # --- a forger with a bundle -----------------------------------------------------------
