@@ -119,7 +119,7 @@ def test_what_a_collector_moves_its_next_run_reads(
             assert sorted(one.queries) == sorted(other.queries)
             named = [each for each in one.objects if not manifest.is_list(each)]
             assert named == sorted(other.objects)
-        lost = [each for each in at.runs[1].objects if manifest.is_list(each)][0]
+        lost = next(each for each in at.runs[1].objects if manifest.is_list(each))
         (at.vault.root / lost.key).unlink()
         with pytest.raises(ControlbookError) as caught:
             at.collect("2028-01-04T06:00:00Z")
