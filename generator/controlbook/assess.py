@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from . import coverage, history, observed
 from .hub_controls import rule_of
-from .identity import deviation_id, gap_id
+from .identity import deviation_id, gap_of
 from .model import (
     ALL,
     Assessment,
@@ -238,7 +238,7 @@ def _looked(
     gaps = []
     for hole in holes:
         piece = hole.interval
-        gap = _gap(hole.reason, hole.account, hole.region, evidence.key, piece)
+        gap = gap_of(hole.reason, hole.account, hole.region, evidence.key, piece)
         still = until is not None and until < period.end and piece.end >= until
         gaps.append(replace(gap, end=None) if still else gap)
     deviations = [
@@ -328,34 +328,13 @@ def _document_gaps(
         expired = (late,)
     missing = subtract((assessment.period,), union([*held, *expired]))
     return [
-        _gap(reason, ALL, ALL, evidence.key, piece)
+        gap_of(reason, ALL, ALL, evidence.key, piece)
         for reason, pieces in (
             ("document-missing", missing),
             ("document-expired", expired),
         )
         for piece in pieces
     ]
-
-
-def _gap(
-    reason: str,
-    account: str,
-    region: str,
-    rule: str,
-    piece: Interval,
-    *,
-    identifier: str = "",
-) -> Gap:
-    return Gap(
-        id=gap_id(reason, account, region, identifier or rule, piece.start),
-        reason=reason,
-        account=account,
-        region=region,
-        rule=rule,
-        start=piece.start,
-        end=piece.end,
-        within=piece,
-    )
 
 
 def _rule(
@@ -365,7 +344,7 @@ def _rule(
     deviations: list[Deviation] = []
     gaps: list[Gap] = []
     if sight is None:
-        gaps.append(_gap("no-run", ALL, ALL, ALL, assessment.period))
+        gaps.append(gap_of("no-run", ALL, ALL, ALL, assessment.period))
         return RuleResult(evidence=evidence, instances=(), share=Share()), [], gaps
     gaps.extend(
         _hole_gap(hole, evidence, sight, ())
@@ -414,7 +393,7 @@ def _hole_gap(
     resources: tuple[str, ...],
 ) -> Gap:
     everywhere = hole.rule == ALL
-    gap = _gap(
+    gap = gap_of(
         hole.reason,
         hole.account,
         hole.region,
@@ -535,7 +514,7 @@ def _unseen_gap(
     last = None if None in ends else max(end for end in ends if end is not None)
     whole = Interval(start, sight.horizon.end if last is None else last)
     return replace(
-        _gap(
+        gap_of(
             reason, row.account, row.region, row.rule, whole, identifier=row.identifier
         ),
         end=last,

@@ -26,6 +26,7 @@ from controlbook.lists import carried_lists, carried_path
 from controlbook.timeline import to_datetime
 from controlbook.vault.packs import unpack
 
+from . import workbook
 from .data import data_files
 from .manifest import (
     Release,
@@ -76,6 +77,7 @@ def publish(
         **{f"site/{path}": data for path, data in _folder(site)},
         f"{report.assessment.id}.pdf": _read(pdf),
         **data_files(report),
+        workbook.PATH: workbook.workbook(report),
         "facts.json": canonical(report.facts),
         "README.md": readme(report),
         "verify.py": _VERIFIER.read_bytes(),

@@ -83,12 +83,15 @@ def shared(role: str) -> Connections:
 class Connections:
     """Clients of the collector's own account, and of the others through its role."""
 
-    def __init__(self, role: str) -> None:
-        """Assume `role` in other accounts; without one, read the own account only."""
+    def __init__(self, role: str, profile: str = "") -> None:
+        """Assume `role` in other accounts; without one, read the own account only.
+
+        `profile` names other credentials than the environment's, in ~/.aws/config.
+        """
         self.role = role
         self.body = b""
         """The last answer of a kept service, as it came."""
-        self._own = botocore.session.get_session()
+        self._own = botocore.session.Session(profile=profile or None)
         self._sessions: dict[str, Session] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
 

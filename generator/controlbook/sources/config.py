@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
 from controlbook.model import Missing, State
-from controlbook.timeline import DAY, Instant, Interval, iso
+from controlbook.timeline import DAY, Instant, Interval, by_day, iso
 from controlbook.vault.packs import Pack, pack
 
 from . import Past, Place, Reading, Scope
@@ -64,12 +64,7 @@ class ConfigSource:
         end = now - now % DAY
         runs = regular(past)
         start = runs[-1].window.end if runs else end - DAY
-        found = []
-        while start < end:
-            following = min(start - start % DAY + DAY, end)
-            found.append(Interval(Instant(start), Instant(following)))
-            start = following
-        return tuple(found)
+        return by_day(Instant(start), Instant(end))
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant

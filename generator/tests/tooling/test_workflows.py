@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -104,6 +105,7 @@ def test_identity_tokens_only_in_named_environments() -> None:
     environments = {name: JOBS[name]["environment"] for name in jobs_with("id-token")}
     assert environments.pop("publish/deploy")["name"] == "github-pages"
     assert environments == {
+        "collect/checkpoint": "collect",
         "collect/collect": "collect",
         "publish/build": "vault-read",
         "report/build": "vault-read",
@@ -143,6 +145,42 @@ def test_each_stream_has_its_queue() -> None:
         "cancel-in-progress": False,
     }
     assert WORKFLOWS["collect"]["on"]["schedule"] == [{"cron": "0 6 * * *"}]
+
+
+def test_a_checkpoint_follows_the_streams_where_the_owner_says_so() -> None:
+    job = JOBS["collect/checkpoint"]
+    assert job["needs"] == "collect"
+    assert job["if"] == "${{ !cancelled() && vars.CHECKPOINTS == 'daily' }}"
+    # It commits what it wrote, so it reads and queues as the collector does.
+    assert job["steps"][0]["with"]["ref"] == "main"
+
+
+@pytest.mark.parametrize("key", ["", "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----"])
+def test_the_checkpoints_key_is_a_file_that_only_the_job_reads(
+    key: str, tmp_path: Path
+) -> None:
+    program = tmp_path / ".venv" / "bin" / "controlbook"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        '#!/bin/sh\necho "$@"\n[ -z "$CONTROLBOOK_SIGNING_KEY" ] ||'
+        ' { stat -c %a "$CONTROLBOOK_SIGNING_KEY"; cat "$CONTROLBOOK_SIGNING_KEY"; }\n'
+    )
+    program.chmod(0o755)
+    (step,) = [s for s in JOBS["collect/checkpoint"]["steps"] if "env" in s][:1]
+    summary = tmp_path / "summary"
+    subprocess.run(
+        ["/bin/bash", "-e", "-c", step["run"]],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "KEY": key,
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_STEP_SUMMARY": str(summary),
+        },
+        check=True,
+    )
+    due = f"checkpoint\n600\n{key}\n" if key else "checkpoint\n"
+    assert summary.read_text() == due
 
 
 def test_site_is_published_only_where_the_owner_says_so() -> None:
