@@ -84,7 +84,7 @@ class RulesInForce:
         return root_of_hashes(
             [
                 leaves[row.key]
-                if own.get(row.key) == row
+                if (old := own.get(row.key)) is row or old == row
                 else leaf_hash(RULE.line(row))
                 for row in sorted(rules, key=attrgetter("key"))
             ]

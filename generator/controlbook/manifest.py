@@ -357,7 +357,12 @@ def _rule_changes(
     if previous and run.rules is previous.rules:
         return (), ()
     before = {row.key: row for row in previous.rules} if previous else {}
-    changed = [row for row in run.rules if before.get(row.key) != row]
+    changed = [
+        row
+        for row in run.rules
+        # Most are the very same: not worth comparing field by field.
+        if (old := before.get(row.key)) is not row and old != row
+    ]
     removed = before.keys() - {row.key for row in run.rules}
     return tuple(sorted(changed, key=attrgetter("key"))), tuple(sorted(removed))
 
