@@ -9,7 +9,7 @@ apart from `controlbook verify`, so that the two can be compared. In order, it c
  2. files     SHA256SUMS against the files: nothing swapped, extra or absent
  3. form      every JSON document is canonical (RFC 8785: strings, whole numbers)
  4. ledger    each stream's run manifests form a chain, up to the head in release.tag,
-              and the lists that moved out of them, in lists/, are those that they name
+              and the lists that were too long for them are here, in lists/
  5. sources   sources.json names the files in sources/, and release.tag names it
  6. coverage  the runs cover the period, or facts.json publishes the gap
  7. packs     records carried here have the Merkle roots that the manifests name, and
@@ -218,7 +218,7 @@ class Bundle:
         self.sources: Table = {}  # the human files as sources.json reads them
         self.tag: Table | None = None
         self.runs: dict[str, list[Run]] = {}
-        self.lists: set[str] = set()  # the files below lists/ that manifests name
+        self.lists: set[str] = set()  # the files in lists/ that manifests name
         self.whole = True  # the ledger reaches every head that the tag names
         self.step = ""
         self.faults: dict[tuple[int, str, str], None] = {}  # in order, each once
@@ -387,65 +387,56 @@ def chain(
         b.runs.setdefault(stream, []).append(run)
 
 
+IN_COVERAGE = ("expected", "collected", "missing")
+PLACED = ("evidence", "account", "region")
+MOVED = ("instance", "resource", "before", "after")
+ORDER = {
+    "transitions": lambda row: [moment(row["at"]), *(row[name] for name in MOVED)],
+    "observations": lambda row: [row[name] for name in PLACED],
+}
+"""By what the rows of a list are put in order, where their order matters."""
+
+
 def with_lists(b: Bundle, path: str, m: Table) -> Table:
-    """Put the lists that moved out of a manifest back where they belong."""
+    """Put the lists that were too long for a manifest back where they belong."""
     holders = [each for each in m.get("objects", []) if each["role"][:5] == "list:"]
-    if not holders:
-        return m
     found: dict[str, list[Any]] = {}
     for each in holders:
-        name = each["role"][5:]
-        where = f"lists/{each['sha256']}.ndjson.gz"
+        name, where = each["role"][5:], f"lists/{each['sha256']}.ndjson.gz"
         b.lists.add(where)
-        if where not in b.files:
-            b.wrong(f"{path}: its list of {name} is not carried: {where} is absent")
-        lines = list_lines(b, where, each, f"the list of {name} in {path}")
-        found.setdefault(name, []).extend(parse(line) for line in lines)
-    m = dict(m, coverage=dict(m["coverage"]))
+        text = f"its list of {name} is not carried: {where} is absent"
+        b.must(where in b.files, path, text)
+        lines = list_lines(b, where, each, f"is not the list of {name} in {path}")
+        found.setdefault(name, []).extend(map(parse, lines))
+    m = dict(m, coverage=dict(m.get("coverage", {})))
     for name, own in found.items():
         part = m["coverage"] if name in IN_COVERAGE else m
         kept = holders if name == "objects" else []
-        if part.get(name, []) != kept:
-            b.wrong(f"{path}: its {name} stand there, and in a list of their own")
-        order = ORDER.get(name)
-        part[name] = (sorted(own, key=order) if order else own) + kept
+        text = f"its {name} stand there, and in a list of their own"
+        b.must(part.get(name, []) == kept, path, text)
+        part[name] = (sorted(own, key=ORDER[name]) if name in ORDER else own) + kept
     return m
 
 
-def list_lines(b: Bundle, where: str, each: Table, what: str) -> list[bytes]:
+def list_lines(b: Bundle, where: str, each: Table, text: str) -> list[bytes]:
     """Give the lines of a list, if it is the object that its manifest names."""
-    body = b.files.get(where, b"")
+    body, content = b.files.get(where, b""), b""
     inflate = zlib.decompressobj(31)
     try:
         content = inflate.decompress(body, each["content_size"] + 1)
-    except zlib.error:
-        content = b""
-    lines = content.split(b"\n")
+    except zlib.error as error:
+        text = f"{text}: {error}"
+    *lines, rest = content.split(b"\n")
     same = (
-        sha256(body) == each["sha256"]
-        and len(body) == each["size"]
-        and inflate.eof
-        and not inflate.unused_data
+        (sha256(body), len(body)) == (each["sha256"], each["size"])
+        and (inflate.eof, inflate.unused_data, rest) == (True, b"", b"")
         and len(content) == each["content_size"]
         and sha256(content) == each["content_sha256"]
-        and lines.pop() == b""
         and lines == sorted(lines)
         and (len(lines), merkle(lines)) == (each["records"], each["records_root"])
     )
-    if where in b.files and not same:
-        b.wrong(f"{where}: is not {what}")
+    b.must(same or where not in b.files, where, text)
     return lines if same else []
-
-
-IN_COVERAGE = ("expected", "collected", "missing")
-ORDER = {
-    "transitions": lambda row: (
-        moment(row["at"]),
-        *(row.get(name, "") for name in ("instance", "resource", "before", "after")),
-    ),
-    "observations": lambda row: (row["evidence"], row["account"], row["region"]),
-}
-"""By what the rows of a list are put in order, where their order matters."""
 
 
 def count(b: Bundle, run: Run) -> None:
@@ -640,11 +631,10 @@ def states(b: Bundle) -> None:
             own[move["resource"]] = (move["after"], move["at"])
             if move["after"] == "ABSENT":
                 del own[move["resource"]]
-        moved = {move["instance"] for move in moves}
+        due = {move["instance"] for move in moves}
         for key, row in run.rules.items():
             # A row that did not change is the very one that was compared before.
-            due = key in moved or row is not known.get(key)
-            if due and scope.holds(row):
+            if (key in due or row is not known.get(key)) and scope.holds(row):
                 rows = [[name, *state] for name, state in current.get(key, {}).items()]
                 same = row["records_root"] == merkle(sorted(map(canonical, rows)))
                 text = f"records_root of {row['rule']} in {row['account']}"
@@ -708,8 +698,8 @@ def release(b: Bundle) -> None:
         elif (row["sha256"], row["size"]) != (sha256(data), len(data)):
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
-        known = any(form.match(path) for form in (PACK, LISTED, MANIFEST, BESIDE))
-        known = known or path.startswith("sources/")
+        known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
+        known = known or BESIDE.match(path) or LISTED.match(path)
         b.must(known, path, "is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")

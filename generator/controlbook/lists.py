@@ -76,7 +76,8 @@ def of_bundle(files: Mapping[str, bytes]) -> Lists:
             message = f"its {stored.role} is not carried: {path} is absent"
             raise MalformedManifestError(message)
         try:
-            return unpack(body, stored)
+            # A bundle is anybody's: no more is inflated than its manifest says.
+            return unpack(body, stored, limit=stored.content_size)
         except ControlbookError as error:
             message = f"{path}: is not its {stored.role}: {error.message}"
             raise MalformedManifestError(message) from error
