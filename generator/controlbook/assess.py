@@ -13,7 +13,7 @@ Rules enforced here:
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from . import coverage, history, observed
@@ -81,11 +81,35 @@ class _Sight:
     repeated: Mapping[str, tuple[str, tuple[str, ...]]]
     """instance key → the Region that counts instead, and those resources."""
     no_runs: tuple[coverage.Hole, ...]
+    places: dict[tuple[str, str], tuple[coverage.Hole, ...]] = field(
+        default_factory=dict
+    )
+    deployed: dict[tuple[ConfigRule, str, str], coverage.Deployment] = field(
+        default_factory=dict
+    )
+    """What was followed through the runs already: many controls ask for one rule."""
 
     @property
     def span(self) -> Interval:
         """The part of the period that has been collected."""
         return Interval(self.period.start, self.horizon.end)
+
+    def place_holes(self, account: str, region: str) -> tuple[coverage.Hole, ...]:
+        """Give the stretches in which runs could not cover one account × Region."""
+        key = (account, region)
+        if key not in self.places:
+            self.places[key] = coverage.place_holes(self.runs, account, region)
+        return self.places[key]
+
+    def deployment(
+        self, evidence: ConfigRule, account: str, region: str
+    ) -> coverage.Deployment:
+        """Follow one demanded rule in one account × Region through the runs."""
+        key = (evidence, account, region)
+        if key not in self.deployed:
+            found = coverage.deployment(evidence, self.runs, account, region)
+            self.deployed[key] = found
+        return self.deployed[key]
 
 
 def assess(
@@ -368,8 +392,8 @@ def _rule(
     )
     for _, account in assessment.accounts:
         for region in assessment.regions:
-            places = coverage.place_holes(sight.runs, account, region)
-            deployed = coverage.deployment(evidence, sight.runs, account, region)
+            places = sight.place_holes(account, region)
+            deployed = sight.deployment(evidence, account, region)
             holes = (*places, *deployed.holes)
             touched = tuple(
                 sorted(
@@ -556,7 +580,7 @@ def _unmapped(
     found: list[Deviation] = []
     for key, row in rows.items():
         holes = (
-            *coverage.place_holes(sight.runs, row.account, row.region),
+            *sight.place_holes(row.account, row.region),
             *sight.no_runs,
         )
         seen = coverage.covered(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .digest import NotCanonicalError, canonical, sha256
+from .digest import NotCanonicalError, refuse_uncanonical, sha256
 from .errors import InvalidFiles, Problem
 from .kinds import people as people_kind
 from .kinds import settings as settings_kind
@@ -284,7 +284,7 @@ class _Reading:
         blamed = {problem.path for problem in self.problems}
         for path in filter(governed, self.files):
             try:
-                canonical(_tree(path, self.files[path]))
+                refuse_uncanonical(_tree(path, self.files[path]))
             except NotCanonicalError as error:
                 if path not in blamed:
                     advice = "write keys in ASCII letters, and text in Unicode NFC"
