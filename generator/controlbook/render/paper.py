@@ -316,6 +316,19 @@ class Paper:
             return words.day(start)
         return words.stretch(start, end)
 
+    @staticmethod
+    def holds(run: Run) -> str:
+        """Count what a run of another stream than `config` brought."""
+        counted = (
+            (sum(row.count for row in run.event_counts), "event", ""),
+            (len(run.chains), "digest chain", ""),
+            (len(run.observations), "answer", ""),
+            (len(run.pulls), "pull request", ""),
+            (len(run.missing), "hole in the evidence", "holes in the evidence"),
+        )
+        parts = [words.count(*each) for each in counted if each[0]]
+        return ", ".join(parts) or "nothing new"
+
     @property
     def kinds_of_run(self) -> tuple[tuple[str, int], ...]:
         """Count the runs of the period by kind."""

@@ -152,6 +152,23 @@ class Report:
         )
 
     @property
+    def other_runs(self) -> tuple[Run, ...]:
+        """The runs of every other stream, by stream, that a reader may ask for.
+
+        Those whose windows meet the period, and every capture of reviews since it
+        began: people sign when it is over.
+        """
+        period = self.assessment.period
+        return tuple(
+            run
+            for stream, runs in sorted(self.ledger.runs.items())
+            if stream != "config"
+            for run in runs
+            if run.window.end >= period.start
+            and (stream == "reviews" or run.window.start < period.end)
+        )
+
+    @property
     def event_runs(self) -> tuple[Run, ...]:
         """The `cloudtrail` runs whose windows meet the period."""
         period = self.assessment.period

@@ -18,6 +18,7 @@ from pypdf import PdfReader
 
 from controlbook.errors import ControlbookError
 from controlbook.render import pdf, typeface
+from controlbook.timeline import DAY, Instant, Interval
 
 if TYPE_CHECKING:
     from controlbook.render.report import Report
@@ -416,3 +417,28 @@ def test_statements_stand_as_they_were_written() -> None:
     html = pdf.page(replace(report, library=replace(report.library, controls=controls)))
     assert "<b>custodians" not in html
     assert "Keys *and*\n1. <b>custodians</b>" in unescape(html)
+
+
+def test_runs_of_every_stream_are_indexed() -> None:
+    report = small.report()
+    first = report.runs[0]
+    late = Instant(report.assessment.period.end + DAY)
+    capture = replace(
+        first, stream="reviews", window=Interval(late, Instant(late + DAY))
+    )
+    trail = replace(first, stream="cloudtrail", expected=(), transitions=())
+    beyond = replace(trail, seq=2, window=window)
+    runs = {"reviews": (capture,), "cloudtrail": (trail, beyond)}
+    ledger = replace(report.ledger, runs={**report.ledger.runs, **runs})
+    shown = pdf.page(replace(report, ledger=ledger))
+    assert f"<td>reviews {first.seq}</td>" in shown
+    assert f"<td>cloudtrail {first.seq}</td>" in shown
+    assert "<td>cloudtrail 2</td>" not in shown
+    assert "All 2 runs shown: those whose windows meet the period" in shown
+
+
+def test_the_title_names_the_framework_once() -> None:
+    report = small.report()
+    title = f"{report.framework.title}, one week"
+    named = replace(report, assessment=replace(report.assessment, title=title))
+    assert f"<title>{title}</title>" in pdf.page(named)
