@@ -114,6 +114,8 @@ class InstanceResult:
     share: Share
     deviations: tuple[str, ...]
     gaps: tuple[str, ...]
+    elsewhere: int = 0
+    """Resources of global services that count under another Region's instance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,8 @@ class RuleResult:
     evidence: ConfigRule
     instances: tuple[InstanceResult, ...]
     share: Share
+    disagreements: tuple[str, ...] = ()
+    """Where Regions gave one global resource different verdicts."""
 
     @property
     def resources(self) -> int:
