@@ -63,7 +63,7 @@ class DigestTrouble:
     region: str
     kind: str
     """missing | off | restart | spoilt | unsigned | trailing | backfill | changed-log |
-    lost-log"""
+    lost-log | tardy"""
     start: Instant
     end: Instant
 
