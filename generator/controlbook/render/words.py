@@ -137,6 +137,7 @@ GAP_REASONS = {
     "delivery-behind": "AWS Config's delivery was behind",
     "stream-not-collected": "this kind of evidence was not collected",
     "not-asked": "the controls did not yet ask for it when others were asked",
+    "no-support-plan": "the account's support plan does not include the answer",
     "hub-no-data": "Security Hub has no finding to judge by",
     "digest-gap": "signed digests of CloudTrail's deliveries are missing",
     "digest-invalid": "a digest of CloudTrail's deliveries did not verify",

@@ -104,6 +104,8 @@ class Trouble:
     """Added to the Date header of every reply, in milliseconds."""
     denied_accounts: tuple[str, ...] = ()
     """AssumeRole into these accounts is refused."""
+    no_support_plan: tuple[str, ...] = ()
+    """Accounts whose support plan leaves Trusted Advisor out."""
     report_turns: int = 0
     """How often a credential report is not ready when it is asked for."""
     refused_calls: tuple[str, ...] = ()
