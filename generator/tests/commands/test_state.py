@@ -120,6 +120,7 @@ def test_live_without_the_right_to_ask_for_packs_says_so(
     text = (root / "pyproject.toml").read_text().rstrip()
     more = 'aggregator = "org"\nregion = "eu-west-1"\n'
     (root / "pyproject.toml").write_text(f"{text}\n{more}")
+    committed(root)
     call = "config:DescribeAggregateComplianceByConformancePacks"
     trouble = Trouble(refused_calls=(call,))
     with Sandbox(example(), Clock(instant(AT)), trouble=trouble) as sandbox:
