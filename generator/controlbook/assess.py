@@ -7,8 +7,7 @@ Rules enforced here:
 - a deviation is one interval of one resource under one rule, with its true start;
 - a gap is one interval of one cause, however many resources it touches;
 - ids do not depend on the end of the interval, nor on who looks at it;
-- deviations under rules that no control names are listed, not lost;
-- a resource of a global service that several Regions recorded counts once.
+- deviations under rules that no control names are listed, not lost.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import coverage, history, observed, repeats
+from . import coverage, history, observed
 from .hub_controls import rule_of
 from .identity import deviation_id, gap_of
 from .model import (
@@ -344,7 +343,6 @@ def _rule(
     results: list[InstanceResult] = []
     deviations: list[Deviation] = []
     gaps: list[Gap] = []
-    placed: list[repeats.Placed] = []
     if sight is None:
         gaps.append(gap_of("no-run", ALL, ALL, ALL, assessment.period))
         return RuleResult(evidence=evidence, instances=(), share=Share()), [], gaps
@@ -376,61 +374,16 @@ def _rule(
                 seen = coverage.covered(
                     sight.runs, (*holes, *sight.no_runs), deployed.in_force[key]
                 )
-                placed.append(repeats.Placed(row, seen))
-    known = _repeats(assessment, sight, placed)
-    for one in placed:
-        result, found, unseen = _instance(sight, one, known)
-        results.append(result)
-        deviations.extend(found)
-        gaps.extend(unseen)
+                result, found, unseen = _instance(sight, row, seen)
+                results.append(result)
+                deviations.extend(found)
+                gaps.extend(unseen)
     share = sum((result.share for result in results), Share())
     return (
-        RuleResult(
-            evidence=evidence,
-            instances=tuple(results),
-            share=share,
-            disagreements=_disagreements(sight, placed, known),
-        ),
+        RuleResult(evidence=evidence, instances=tuple(results), share=share),
         deviations,
         gaps,
     )
-
-
-def _repeats(
-    assessment: Assessment, sight: _Sight, placed: list[repeats.Placed]
-) -> repeats.Repeats:
-    """Find what several Regions recorded, among what was there in the period."""
-    present = {
-        one.row.key: [
-            resource
-            for resource in sight.by_instance.get(one.row.key, ())
-            if resource.startswith(repeats.GLOBAL_TYPES)
-            and any(
-                piece.within(sight.span)
-                for piece in sight.pieces[one.row.key, resource]
-            )
-        ]
-        for one in placed
-    }
-    return repeats.repeats(placed, present, assessment.regions)
-
-
-def _disagreements(
-    sight: _Sight, placed: list[repeats.Placed], known: repeats.Repeats
-) -> tuple[str, ...]:
-    by_key = {one.row.key: one for one in placed}
-    found = [
-        repeats.disagreement(
-            resource,
-            [
-                (one, sight.pieces[one.row.key, resource])
-                for one in (by_key[key], *others)
-            ],
-            sight.span,
-        )
-        for (key, resource), others in sorted(known.others.items())
-    ]
-    return tuple(text for text in found if text)
 
 
 def _hole_gap(
@@ -458,10 +411,9 @@ def _hole_gap(
 
 
 def _instance(
-    sight: _Sight, placed: repeats.Placed, known: repeats.Repeats
+    sight: _Sight, row: RuleInstance, seen: Intervals
 ) -> tuple[InstanceResult, list[Deviation], list[Gap]]:
-    span, row = sight.span, placed.row
-    elsewhere = known.elsewhere.get(row.key, frozenset())
+    span = sight.span
     resources: list[str] = []
     throughout = at_start = at_end = 0
     share = Share()
@@ -469,23 +421,17 @@ def _instance(
     unseen: dict[tuple[str, Instant], list[tuple[str, history.Piece]]] = {}
     for resource in sight.by_instance.get(row.key, ()):
         pieces = sight.pieces[row.key, resource]
-        if resource not in elsewhere:
-            others = known.others.get((row.key, resource), ())
-            own = _share(sight, (placed, *others), resource)
-            if not own.present:
-                continue
-            every = [
-                p
-                for one in (placed, *others)
-                for p in sight.pieces[one.row.key, resource]
-            ]
-            resources.append(resource)
-            share += own
-            throughout += own.present == own.observed - own.deviating - own.exempt
-            at_start += history.present_at(tuple(every), span.start)
-            at_end += any(piece.end is None for piece in every)
-            deviations.extend(_deviating(sight, (placed, *others), resource))
+        own = history.share_of(pieces, seen, span)
+        if not own.present:
+            continue
+        resources.append(resource)
+        share += own
+        throughout += own.present == own.observed - own.deviating - own.exempt
+        at_start += history.present_at(pieces, span.start)
+        at_end += any(piece.end is None for piece in pieces)
         for piece in pieces:
+            if piece.state is State.NON_COMPLIANT:
+                deviations.extend(_deviations(sight, row, resource, piece, seen))
             reason = history.UNSEEN.get(piece.state)
             if reason and piece.within(span):
                 unseen.setdefault((reason, piece.start), []).append((resource, piece))
@@ -510,30 +456,8 @@ def _instance(
         share=share,
         deviations=tuple(d.id for d in sorted(deviations, key=_order)),
         gaps=tuple(g.id for g in sorted(gaps, key=_order)),
-        elsewhere=len(elsewhere),
     )
     return result, deviations, gaps
-
-
-def _share(sight: _Sight, recorded: tuple[repeats.Placed, ...], resource: str) -> Share:
-    rows = [(sight.pieces[one.row.key, resource], one.seen) for one in recorded]
-    if len(rows) == 1:
-        return history.share_of(*rows[0], sight.span)
-    return repeats.share(rows, sight.span)
-
-
-def _deviating(
-    sight: _Sight, recorded: tuple[repeats.Placed, ...], resource: str
-) -> list[Deviation]:
-    """Give a resource's deviations: one for those that Regions recorded together."""
-    found = [
-        deviation
-        for one in recorded
-        for piece in sight.pieces[one.row.key, resource]
-        if piece.state is State.NON_COMPLIANT
-        for deviation in _deviations(sight, one.row, resource, piece, one.seen)
-    ]
-    return found if len(recorded) == 1 else repeats.joined(found)
 
 
 def _deviations(
@@ -611,8 +535,8 @@ def _unmapped(
         for row in run.rules
         if row.account in accounts and row.region in assessment.regions
     }
-    placed = []
-    for row in rows.values():
+    found: list[Deviation] = []
+    for key, row in rows.items():
         holes = (
             *coverage.place_holes(sight.runs, row.account, row.region),
             *sight.no_runs,
@@ -620,15 +544,8 @@ def _unmapped(
         seen = coverage.covered(
             sight.runs, holes, union(run.window for run in sight.runs)
         )
-        placed.append(repeats.Placed(row, seen))
-    known = _repeats(assessment, sight, placed)
-    return _unique_deviations(
-        deviation
-        for one in placed
-        for resource in sight.by_instance.get(one.row.key, ())
-        if resource not in known.elsewhere.get(one.row.key, ())
-        for deviation in _deviating(
-            sight, (one, *known.others.get((one.row.key, resource), ())), resource
-        )
-        if deviation.id not in mapped
-    )
+        for resource in sight.by_instance.get(key, ()):
+            for piece in sight.pieces[key, resource]:
+                if piece.state is State.NON_COMPLIANT:
+                    found.extend(_deviations(sight, row, resource, piece, seen))
+    return _unique_deviations(d for d in found if d.id not in mapped)

@@ -349,11 +349,6 @@ def findings_document(findings: Findings, controls: Iterable[str]) -> Json:
                 {
                     "evidence": result.evidence.key,
                     "instances": [_instance(row) for row in result.instances],
-                    **(
-                        {"disagreements": list(result.disagreements)}
-                        if result.disagreements
-                        else {}
-                    ),
                 }
                 for result in own.rules
             ],
@@ -412,7 +407,6 @@ def _instance(row: InstanceResult) -> Json:
         "observed-ms": row.share.observed,
         "deviating-ms": row.share.deviating,
         "exempt-ms": row.share.exempt,
-        **({"elsewhere": row.elsewhere} if row.elsewhere else {}),
     }
 
 

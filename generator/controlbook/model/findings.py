@@ -114,8 +114,6 @@ class InstanceResult:
     share: Share
     deviations: tuple[str, ...]
     gaps: tuple[str, ...]
-    elsewhere: int = 0
-    """Resources of global services that count under another Region's instance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +123,6 @@ class RuleResult:
     evidence: ConfigRule
     instances: tuple[InstanceResult, ...]
     share: Share
-    disagreements: tuple[str, ...] = ()
-    """Where Regions gave one global resource different verdicts."""
 
     @property
     def resources(self) -> int:

@@ -152,8 +152,7 @@ def result_sentence(
         return "No evidence: the rule was not evaluated anywhere in the scope."
     counted = population(rule)
     if compliant_throughout(rule, assessment, findings):
-        text = f"All {counted.words} were compliant for the whole period"
-        return f"{'; '.join([text, *_repeat_clauses(rule)])}."
+        return f"All {counted.words} were compliant for the whole period."
     details = [
         *_deviation_clauses(deviations_of(rule, findings)),
         *_gap_clauses(gaps_of(rule, findings)),
@@ -161,7 +160,6 @@ def result_sentence(
     ]
     if not counted.verdicts:
         return _empty(details)
-    details += _repeat_clauses(rule)
     head = (
         f"{rule.throughout:,} of {counted.words} "
         f"{'was' if counted.verdicts == 1 else 'were'} compliant "
@@ -173,22 +171,6 @@ def result_sentence(
             f"{words.percent(rule.share.exempt, rule.share.present)} of resource-time"
         )
     return f"{'; '.join([head, *details])}."
-
-
-def _repeat_clauses(rule: RuleResult) -> list[str]:
-    """Say what was recorded more than once, and where the records disagree."""
-    clauses = []
-    again = sum(row.elsewhere for row in rule.instances)
-    if again:
-        clauses.append(
-            f"{words.count(again, 'further record')} of global resources in other"
-            " Regions counted once"
-        )
-    shown = rule.disagreements[: words.OBSERVATIONS]
-    clauses += [f"Regions disagree, counted as a deviation: {text}" for text in shown]
-    if left := len(rule.disagreements) - len(shown):
-        clauses.append(f"Regions disagree on {words.count(left, 'further resource')}")
-    return clauses
 
 
 def _empty(details: list[str]) -> str:
