@@ -114,6 +114,10 @@ class InstanceResult:
     share: Share
     deviations: tuple[str, ...]
     gaps: tuple[str, ...]
+    counted_in: str = ""
+    """The Region in which resources count that this one's record only repeats."""
+    repeated: tuple[str, ...] = ()
+    """Those resources: of the account's, without a Region of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
