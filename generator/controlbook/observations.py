@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
-from .model import OBSERVED, Observation
+from .model import OBSERVED, Failing, Observation
 from .timeline import DAY, Interval, instant, iso
 
 if TYPE_CHECKING:
@@ -51,8 +51,19 @@ def observation_row(row: Observation) -> dict[str, Json]:
         "shown": list(row.shown),
         "previous": row.previous,
         "moves": [{"at": iso(at), "result": result} for at, result in row.moves],
+        "failing": [_failing_row(each) for each in row.failing],
     }
     return {name: value for name, value in tree.items() if value not in ("", [], {})}
+
+
+def _failing_row(each: Failing) -> Json:
+    row = {
+        "item": each.item,
+        "since": iso(each.since),
+        "precision": each.precision,
+        "workflow": each.workflow,
+    }
+    return {name: value for name, value in row.items() if value}
 
 
 def observations_tree(run: Run) -> dict[str, Json]:
@@ -89,6 +100,15 @@ def _read(row: Tree) -> Observation:
         moves=tuple(
             (instant(_text(move, "at")), _text(move, "result"))
             for move in _rows(row, "moves")
+        ),
+        failing=tuple(
+            Failing(
+                item=_text(each, "item"),
+                since=instant(_text(each, "since")),
+                precision=_text(each, "precision"),
+                workflow=_text(each, "workflow"),
+            )
+            for each in _rows(row, "failing")
         ),
     )
 
@@ -165,5 +185,10 @@ def _row_problems(run: Run, row: Observation) -> Iterator[str]:
     times = [at for at, _ in row.moves]
     if times != sorted(times) or (times and not times[-1] <= row.at):
         yield f"{name}: its changes of result are not in order of time"
+    failed = dict(row.counts).get("FAILED", 0)
+    if len(row.failing) > min(SHOWN, failed):
+        yield f"{name}: names more that fails than it counts"
+    if any(each.since > row.at for each in row.failing):
+        yield f"{name}: something fails since later than it was looked at"
     if len(row.shown) > min(SHOWN, sum(number for _, number in row.changes)):
         yield f"{name}: shows more changes than it counts"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from controlbook.timeline import Instant
 
 MILLION = 1_000_000
+LATEST = {"update": " at the latest"}
+"""What is said behind a time that AWS's history does not tell."""
 OBSERVATIONS = 12
 """Observations that a page lists of one piece of evidence; the data files have all."""
 NOTHING = "–"
