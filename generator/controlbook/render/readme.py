@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controlbook.lists import carried_lists
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ something needed for the check is not there. Each names what it did *not* check.
 | `ledger/` | one manifest per collection run: what was asked, of whom, what came back |
 | `sources/` | controls, framework, scope, annotations, sign-offs at the commit |
 | `sources.json` | the same, parsed, for `verify.py` |
-| `packs/` | records behind the report; `#…` is one out of scope |
+{lists}| `packs/` | records behind the report; `#…` is one out of scope |
 
 ## What no check here can show
 That AWS Config's verdict is true; that nothing was left out at collection; that a
 reviewer read with care; or that this tag is the one that everybody has. For the last,
 compare the facts root with the one that you got by another way.
 """
+
+
+_LISTS = "| `lists/` | lists that were too long for their manifests in `ledger/` |\n"
 
 
 def readme(report: Report) -> bytes:
@@ -76,4 +80,5 @@ def readme(report: Report) -> bytes:
         assessment=report.assessment.id,
         commit=report.commit.id,
         root=report.facts_root,
+        lists=_LISTS if any(carried_lists(report.ledger)) else "",
     ).encode()
