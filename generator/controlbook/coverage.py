@@ -12,7 +12,7 @@ Rules enforced here:
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .model import ALL, ConfigRule, RuleInstance, Run
@@ -38,6 +38,35 @@ class Hole:
 def windows(runs: Iterable[Run]) -> tuple[Run, ...]:
     """Give the runs that cover time (corrections only add to earlier windows)."""
     return tuple(run for run in runs if run.kind != "correction")
+
+
+def mended(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Give the runs that cover time, with what corrections proved of them later.
+
+    A correction with chains of digests speaks anew for its places in that window: what
+    it calls missing is all that still is.
+    """
+    found = {run.seq: run for run in runs if run.kind != "correction"}
+    for run in runs:
+        base = found.get(run.corrects) if run.kind == "correction" else None
+        if base is None:
+            continue
+        anew = {(row.account, row.region) for row in run.chains}
+        if not anew:
+            continue
+        found[base.seq] = replace(
+            base,
+            missing=(
+                *(m for m in base.missing if (m.account, m.region) not in anew),
+                *run.missing,
+            ),
+            collected=tuple(sorted({*base.collected, *run.collected})),
+            chains=(
+                *(c for c in base.chains if (c.account, c.region) not in anew),
+                *run.chains,
+            ),
+        )
+    return tuple(found.values())
 
 
 def merged(holes: Iterable[Hole]) -> tuple[Hole, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .model import OBSERVED, Observation
+from .model import OBSERVED, Failing, Observation
 from .rows import (
     COUNT,
     INTERVAL,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Changes that a row names; its numbers count all."""
 
+FAILING = row_of(Failing, item=TEXT, since=TIME, precision=PLAIN, workflow=TEXT)
+"""What a look said is failing."""
 OBSERVATION = row_of(
     Observation,
     evidence=TEXT,
@@ -51,6 +53,7 @@ OBSERVATION = row_of(
     shown=TEXTS,
     previous=TEXT,
     moves=pair_of(at=TIME, result=PLAIN).rows,
+    failing=FAILING.rows,
 )
 """An observation as manifest, subject and facts hold it."""
 
@@ -87,5 +90,10 @@ def _row_problems(run: Run, row: Observation) -> Iterator[str]:
     times = [at for at, _ in row.moves]
     if times != sorted(times) or (times and not times[-1] <= row.at):
         yield f"{name}: its changes of result are not in order of time"
+    failed = dict(row.counts).get("FAILED", 0)
+    if len(row.failing) > min(SHOWN, failed):
+        yield f"{name}: names more that fails than it counts"
+    if any(each.since > row.at for each in row.failing):
+        yield f"{name}: something fails since later than it was looked at"
     if len(row.shown) > min(SHOWN, sum(number for _, number in row.changes)):
         yield f"{name}: shows more changes than it counts"

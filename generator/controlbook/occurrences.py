@@ -3,7 +3,8 @@
 
 Rules enforced here (ADR 0016):
 - a place is observed only in windows whose run asked this query, collected the place
-  and misses nothing there; all else is an evidence gap with its reason;
+  and misses nothing there, by itself or by a correction whose digests verify; all else
+  is an evidence gap with its reason;
 - where none is expected, each event is a deviation, one second long: the second that
   CloudTrail gives; events that the manifest only counts are one deviation together;
 - where some are expected, a whole period without any, observed without a gap, is one
@@ -65,7 +66,7 @@ def occurrences(
     """Judge one query over a period; `until` is how far any evidence reaches."""
     period = assessment.period
     query = (evidence.source, evidence.event)
-    asking = tuple(run for run in coverage.windows(runs) if query in run.asked)
+    asking = tuple(run for run in coverage.mended(runs) if query in run.asked)
     reached = max((run.window.end for run in asking), default=None)
     end = max((at for at in (reached, until) if at is not None), default=None)
     # Before the first run all of the period is without evidence, and said to be.

@@ -211,3 +211,30 @@ def test_record_leaves_empty_texts_out() -> None:
     row = EVENT.write(ONE)
     assert "error" not in row
     assert row["at"] == iso(instant("2028-02-13T09:41:07Z"))
+
+
+def test_correction_with_digests_closes_the_gap_of_its_place_alone() -> None:
+    start = run(2).window.start
+    torn = run(
+        2,
+        missing=(lacking(small.PROD, start, HOUR), lacking(small.STAGING, start, HOUR)),
+    )
+    days = [*runs()]
+    days[2] = torn
+    late = replace(
+        run(2),
+        seq=6,
+        kind="correction",
+        corrects=torn.seq,
+        run_id="late",
+        collected=((small.PROD, HOME),),
+        expected=((small.PROD, HOME),),
+        chains=tuple(c for c in run(2).chains if c.account == small.PROD),
+    )
+    before = {gap.account for gap in findings("any", *days).controls[CONTROL].gaps}
+    after = findings("any", *days, late)
+    assert before == {small.PROD, small.STAGING}
+    assert {gap.account for gap in after.controls[CONTROL].gaps} == {small.STAGING}
+    # Its digests are proven anew, not counted twice.
+    prod = next(p for p in result(after).places if p.account == small.PROD)
+    assert prod.digests == small.DAYS * 26

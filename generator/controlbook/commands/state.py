@@ -9,6 +9,7 @@ Rules enforced here:
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from controlbook.clock import now
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from controlbook.sources.live import PackNow
     from controlbook.states import Row
 
 
@@ -35,7 +37,8 @@ def state(options: argparse.Namespace) -> Outcome:
             message = "AWS can be asked about now only"
             raise ControlbookError(message, place="--live", advice="leave --at out")
         # boto3 takes long to load, and only --live needs it.
-        from controlbook.sources.live import live_states  # noqa: PLC0415
+        from controlbook.sources import SourceError  # noqa: PLC0415
+        from controlbook.sources.live import live_packs, live_states  # noqa: PLC0415
 
         settings = programme.library.settings
         if not settings.aggregator or not settings.region:
@@ -43,7 +46,13 @@ def state(options: argparse.Namespace) -> Outcome:
             raise ControlbookError(message, place="pyproject.toml")
         found, notes = live_states(settings)
         head = "as the aggregator says now; not recorded, no evidence"
-        return _outcome(options, found, head, "", notes)
+        outcome = _outcome(options, found, head, "", notes)
+        try:
+            return _with_packs(options, outcome, live_packs(settings))
+        except SourceError as error:
+            # Whoever may ask for rules need not be allowed to ask for packs.
+            note = f"conformance packs could not be asked: {error.message}"
+            return _outcome(options, found, head, "", (*notes, note))
     runs = programme.ledger.config
     tiled = windows(runs)
     moment = now(options.at) if options.at or not tiled else tiled[-1].window.end
@@ -79,6 +88,26 @@ def _outcome(
             "notes": list(notes),
         },
         code=Exit.FOUND if bad else Exit.FINE,
+    )
+
+
+def _with_packs(
+    options: argparse.Namespace, outcome: Outcome, packs: Sequence[PackNow]
+) -> Outcome:
+    """Add conformance packs, of the account that is asked for; filters else pass by."""
+    if options.rule or options.resource:
+        return outcome
+    shown = [row for row in packs if options.account in (None, "", row.account)]
+    lines = [
+        f"  {row.account} {row.region}  {row.pack}  {row.state}  {row.compliant} of"
+        f" {row.rules} rules compliant, {row.failing} not"
+        for row in shown
+    ]
+    head = f"{len(shown)} of {len(packs)} conformance packs, as AWS sums them up"
+    return replace(
+        outcome,
+        text="\n".join([outcome.text, head, *lines]),
+        data={**outcome.data, "packs": [asdict(row) for row in shown]},
     )
 
 

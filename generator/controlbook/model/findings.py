@@ -54,7 +54,7 @@ class Gap:
     """no-run | rule-absent | rule-failing | parameters-differ | insufficient-data |
     rule-vanished | state-unknown | recorder-stopped | not-recorded | source-outdated |
     source-failed | account-missing | delivery-behind | stream-not-collected |
-    not-asked | hub-no-data |
+    not-asked | hub-no-data | no-support-plan |
     digest-gap | digest-invalid | log-invalid | not-validated | trail-selective |
     document-missing | document-expired"""
     account: str

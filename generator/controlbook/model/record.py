@@ -178,6 +178,19 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Failing:
+    """One thing that an answer said is failing, and since when, as far as is known."""
+
+    item: str
+    since: Instant
+    precision: str
+    """history: AWS told when it began; update: it failed by then, from when is unknown.
+    """
+    workflow: str = ""
+    """What people have done about it in AWS: NEW, NOTIFIED, …"""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Observation:
     """What a run saw for one piece of evidence that is no Config rule, in one place.
 
@@ -210,6 +223,8 @@ class Observation:
     """Time of the observation that it is compared with; empty at the first."""
     moves: tuple[tuple[Instant, str], ...] = ()
     """(time, result): when the result changed since then, where AWS's history says."""
+    failing: tuple[Failing, ...] = ()
+    """The first of what failed, by item; the counts count all."""
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)

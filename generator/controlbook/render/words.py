@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from controlbook.timeline import Instant
 
 MILLION = 1_000_000
+LATEST = {"update": " at the latest"}
+"""What is said behind a time that AWS's history does not tell."""
 OBSERVATIONS = 12
 """Observations that a page lists of one piece of evidence; the data files have all."""
 NOTHING = "–"
@@ -137,6 +139,7 @@ GAP_REASONS = {
     "delivery-behind": "AWS Config's delivery was behind",
     "stream-not-collected": "this kind of evidence was not collected",
     "not-asked": "the controls did not yet ask for it when others were asked",
+    "no-support-plan": "the account's support plan does not include the answer",
     "hub-no-data": "Security Hub has no finding to judge by",
     "digest-gap": "signed digests of CloudTrail's deliveries are missing",
     "digest-invalid": "a digest of CloudTrail's deliveries did not verify",

@@ -33,6 +33,7 @@ def service(recording: Recording, trouble: Trouble, pager: Pager) -> Service:
             "DescribeConfigurationAggregators": aggregate.aggregators,
             "DescribeConfigurationAggregatorSourcesStatus": aggregate.sources,
             "DescribeAggregateComplianceByConfigRules": aggregate.compliance,
+            "DescribeAggregateComplianceByConformancePacks": aggregate.packs,
             "GetAggregateComplianceDetailsByConfigRule": aggregate.details,
             "SelectAggregateResourceConfig": aggregate.select,
             "DescribeConfigRules": local.rules,

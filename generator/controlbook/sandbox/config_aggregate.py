@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from controlbook.timeline import to_datetime
 
 from .aggregator import CAP, Aggregator
+from .config_packs import pack_of
 from .protocol import ServiceError
 from .query import parse
-from .world import COMPLIANT, NON_COMPLIANT, token_of
+from .world import COMPLIANT, INSUFFICIENT_DATA, NON_COMPLIANT, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,6 +125,33 @@ class Aggregate:
             if found.compliance and (kinds is None or found.compliance in kinds)
         ]
         return {"AggregateComplianceByConfigRules": shown, **token}
+
+    def packs(self, caller: Caller, params: Params) -> Params:
+        """DescribeAggregateComplianceByConformancePacks: a row per pack and source."""
+        self._demand(caller, params)
+        wanted = params.get("Filters") or {}
+        rows = [
+            _pack_row(source, name, rules)
+            for source in self._sources(caller, wanted)
+            for name, rules in self._by_pack(source)
+            if wanted.get("ConformancePackName") in (None, name)
+        ]
+        kind = wanted.get("ComplianceType")
+        rows = [r for r in rows if kind in (None, r["Compliance"]["ComplianceType"])]
+        page, token = self._page(
+            "DescribeAggregateComplianceByConformancePacks",
+            params,
+            rows,
+            params.get("Limit") or 100,
+        )
+        return {"AggregateComplianceByConformancePacks": page, **token}
+
+    def _by_pack(self, source: Source) -> Iterable[tuple[str, list[RuleResults]]]:
+        found: dict[str, list[RuleResults]] = {}
+        for results in self._aggregator.rules(source):
+            if name := pack_of(results.rule):
+                found.setdefault(name, []).append(results)
+        return sorted(found.items())
 
     def _sources(self, caller: Caller, wanted: Params) -> Iterable[Source]:
         for source in self._aggregator.sources(caller.now):
@@ -238,4 +266,23 @@ def _detail_row(
         "ConfigRuleInvokedTime": evaluated,
         "AccountId": rule.account,
         "AwsRegion": rule.region,
+    }
+
+
+def _pack_row(source: Source, name: str, rules: list[RuleResults]) -> Row:
+    account, region = source.place
+    verdicts = [results.compliance for results in rules]
+    order = (NON_COMPLIANT, COMPLIANT)
+    return {
+        "ConformancePackName": name,
+        "Compliance": {
+            "ComplianceType": next(
+                (v for v in order if v in verdicts), INSUFFICIENT_DATA
+            ),
+            "CompliantRuleCount": verdicts.count(COMPLIANT),
+            "NonCompliantRuleCount": verdicts.count(NON_COMPLIANT),
+            "TotalRuleCount": len(rules),
+        },
+        "AccountId": account,
+        "AwsRegion": region,
     }

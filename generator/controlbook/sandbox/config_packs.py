@@ -28,6 +28,12 @@ PREFIX = "OrgConformsPack-baseline-"
 """An organization's packs are called like this in its accounts."""
 
 
+def pack_of(rule: Rule) -> str:
+    """Name the pack that a rule belongs to; empty where it belongs to none."""
+    _, mark, ident = rule.name.rpartition(MARK)
+    return f"{PREFIX}{ident}" if mark else ""
+
+
 class Packs:
     """The operations on conformance packs."""
 
@@ -79,9 +85,8 @@ class Packs:
     def _packs(self, caller: Caller) -> dict[str, list[Rule]]:
         found: dict[str, list[Rule]] = {}
         for rule in self._recording.rules((caller.account, caller.region), caller.now):
-            _, mark, ident = rule.name.rpartition(MARK)
-            if mark:
-                found.setdefault(f"{PREFIX}{ident}", []).append(rule)
+            if name := pack_of(rule):
+                found.setdefault(name, []).append(rule)
         return found
 
     def _rules(self, packs: dict[str, list[Rule]], name: str) -> list[Rule]:

@@ -43,6 +43,8 @@ UNMODELLED = (
     "AccessDenied",
     "SerializationException",
     "InternalFailure",
+    "SubscriptionRequiredException",
+    "InvalidParameterValueException",
 )
 """Errors that every AWS service may answer although no model names them."""
 

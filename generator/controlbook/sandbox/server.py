@@ -31,6 +31,7 @@ from . import (
     organizations,
     rest_json,
     security_hub,
+    support,
 )
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
@@ -102,6 +103,7 @@ class Sandbox:
             "config": config.service(recording, trouble, pager),
             "cloudtrail": cloudtrail.service(trail, trouble, pager),
             "organizations": organizations.service(world, pager),
+            "support": support.service(recording, trouble),
         }
         self._rest: dict[str, Service] = {
             "auditmanager": audit_manager.service(recording, pager),

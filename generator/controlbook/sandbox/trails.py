@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from controlbook.timeline import HOUR, MINUTE, Instant, Interval, iso, to_datetime
+from controlbook.timeline import DAY, HOUR, MINUTE, Instant, Interval, iso, to_datetime
 
 from .items import compact
 from .world import TrailEvent, token_of
@@ -49,6 +49,8 @@ PUBLISHED = 4 * MINUTE
 """A digest reaches the bucket so long after the hour that it covers."""
 BACKFILLED = 5 * HOUR
 """A late digest reaches the bucket so long after the hour that it covers."""
+TARDY = 3 * DAY
+"""A digest held up somewhere comes so long after its hour, in its place."""
 BITS = 2048
 SPOILT = "00" * (BITS // 8)
 
@@ -390,6 +392,8 @@ class _Shelf:
             ("signature", SPOILT if "spoilt" in kinds else signature),
             ("signature-algorithm", "SHA256withRSA"),
         ]
+        if "tardy" in kinds:
+            delivered = Instant(hour.end + TARDY)
         if late:
             delivered = Instant(hour.end + BACKFILLED)
             metadata.append(("backfill-generation-timestamp", iso(delivered)))

@@ -63,7 +63,7 @@ class DigestTrouble:
     region: str
     kind: str
     """missing | off | restart | spoilt | unsigned | trailing | backfill | changed-log |
-    lost-log"""
+    lost-log | tardy"""
     start: Instant
     end: Instant
 
@@ -104,6 +104,8 @@ class Trouble:
     """Added to the Date header of every reply, in milliseconds."""
     denied_accounts: tuple[str, ...] = ()
     """AssumeRole into these accounts is refused."""
+    no_support_plan: tuple[str, ...] = ()
+    """Accounts whose support plan leaves Trusted Advisor out."""
     report_turns: int = 0
     """How often a credential report is not ready when it is asked for."""
     refused_calls: tuple[str, ...] = ()

@@ -3,11 +3,13 @@
 
 Rules enforced here:
 - nothing of it is stored, and nothing of it is evidence;
-- how fresh each source is stands beside it: an outdated source is said.
+- how fresh each source is stands beside it: an outdated source is said;
+- a conformance pack's compliance is AWS's own sum, and it is no state of ours.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlbook.managed_rules import recognise
@@ -57,3 +59,44 @@ def live_states(settings: Settings) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     )
     notes = [f"{' '.join(place)}: {why}" for place, why in sorted(stale.items())]
     return rows, tuple(notes)
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class PackNow:
+    """What the aggregator says of one conformance pack in one account × Region."""
+
+    account: str
+    region: str
+    pack: str
+    state: str
+    """COMPLIANT | NON_COMPLIANT | INSUFFICIENT_DATA"""
+    compliant: int
+    """Rules that are."""
+    failing: int
+    rules: int
+    """All of them, also those without a verdict."""
+
+
+def live_packs(settings: Settings) -> tuple[PackNow, ...]:
+    """Ask the aggregator about conformance packs."""
+    rows = Conversation(shared(settings.collector_role)).listing(
+        "config",
+        "describe_aggregate_compliance_by_conformance_packs",
+        "AggregateComplianceByConformancePacks",
+        ("", settings.region),
+        ConfigurationAggregatorName=settings.aggregator,
+    )
+    return tuple(
+        sorted(
+            PackNow(
+                account=row["AccountId"],
+                region=row["AwsRegion"],
+                pack=row["ConformancePackName"],
+                state=row["Compliance"]["ComplianceType"],
+                compliant=row["Compliance"].get("CompliantRuleCount", 0),
+                failing=row["Compliance"].get("NonCompliantRuleCount", 0),
+                rules=row["Compliance"].get("TotalRuleCount", 0),
+            )
+            for row in rows
+        )
+    )

@@ -23,9 +23,9 @@ from controlbook.digest import (
     merkle_root,
     parse_canonical,
 )
-from controlbook.model import GLOBAL, OBSERVED, Missing, Observation
+from controlbook.model import GLOBAL, OBSERVED, Failing, Missing, Observation
 from controlbook.observations import SHOWN
-from controlbook.timeline import DAY, SECOND, Instant, Interval, iso
+from controlbook.timeline import DAY, SECOND, Instant, Interval, instant, iso
 from controlbook.vault.packs import pack
 
 from . import Past, Place, Reading, Scope, SourceError
@@ -49,6 +49,10 @@ class Item:
     fields: tuple[tuple[str, str], ...] = ()
     """(field, digest), sorted."""
     status: str = ""
+    since: str = ""
+    """Since when it fails, where it does and that is known."""
+    precision: str = ""
+    workflow: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,9 +272,24 @@ def observation(
             shown=shown,
             previous=iso(before.last.at) if before.last else "",
             moves=seen.moves,
+            failing=_failing(seen.items),
         ),
         lines,
     )
+
+
+def _failing(items: Iterable[Item]) -> tuple[Failing, ...]:
+    found = sorted(
+        Failing(
+            item=item.name[:MAX_NAME],
+            since=instant(item.since),
+            precision=item.precision,
+            workflow=item.workflow,
+        )
+        for item in items
+        if item.since
+    )
+    return tuple(found[:SHOWN])
 
 
 def compared(
@@ -306,6 +325,9 @@ def _line(key: str, place: Place, item: Item) -> bytes:
         "sha256": item.sha256,
         "fields": dict(item.fields),
         "status": item.status,
+        "since": item.since,
+        "precision": item.precision,
+        "workflow": item.workflow,
     }
     return canonical({k: v for k, v in record.items() if v not in ("", {})})
 
@@ -352,6 +374,9 @@ def _read(line: bytes) -> tuple[tuple[str, str, str], Item]:
             sha256=str(tree["sha256"]),
             fields=tuple(sorted((name, str(value)) for name, value in fields.items())),
             status=str(tree.get("status", "")),
+            since=str(tree.get("since", "")),
+            precision=str(tree.get("precision", "")),
+            workflow=str(tree.get("workflow", "")),
         )
         place = (str(tree["evidence"]), str(tree["account"]), str(tree["region"]))
     except (NotCanonicalError, KeyError, TypeError, AttributeError) as error:

@@ -7,16 +7,19 @@ Rules enforced here:
 - a control's verdict is Security Hub's own sum: FAILED where one finding failed, then
   NOT_AVAILABLE where one could not be judged, else PASSED; suppressed findings are
   counted apart, and a control without any finding says nothing;
+- of what fails, the time is told by history; else it is that of the finding's update,
+  and said to be the latest possible;
 - between two looks the history of the findings that changed tells when; it reaches back
   ninety days, and where it cannot be read the looks alone speak, and a note says so.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from controlbook.model import OBSERVED, SecurityHubControl
-from controlbook.timeline import DAY, Instant, from_datetime, instant, to_datetime
+from controlbook.timeline import DAY, Instant, from_datetime, instant, iso, to_datetime
 
 from . import SourceError
 from .looking import Item, Seen
@@ -39,6 +42,8 @@ NOT_ENABLED = frozenset({"InvalidAccessException"})
 _UNJUDGED = frozenset({"WARNING", "NOT_AVAILABLE"})
 
 Finding = dict[str, Any]  # ASFF, as boto3 gives it
+Change = tuple[Instant, str, str]
+"""(time, finding, `OLD NEW`)"""
 
 
 class SecurityHub:
@@ -166,11 +171,12 @@ def _seen(
         name = "SUPPRESSED" if _suppressed(finding) else _status(finding)
         counts[name] = counts.get(name, 0) + 1
     result = verdict(map(_status, counted))
-    moves: tuple[tuple[Instant, str], ...] = ()
+    changes: list[Change] = []
     if before.last is not None:
-        moves = _moves(talk, place, counted, before, before.last.at)
+        changes = _changes(talk, place, counted, before.last.at)
+    moves = _moves(counted, changes, before)
     return Seen(
-        items=tuple(_item(finding) for finding in findings),
+        items=tuple(_since(finding, changes, before) for finding in findings),
         result=result,
         counts=tuple(sorted(counts.items())),
         state="hub-no-data" if result == "NOT_AVAILABLE" else OBSERVED,
@@ -188,24 +194,50 @@ def _item(finding: Finding) -> Item:
     )
 
 
+def _since(finding: Finding, changes: list[Change], before: Before) -> Item:
+    """Say since when a finding fails: by history, as known before, or by its update.
+
+    `UpdatedAt` proves that it failed by then; `CreatedAt` says only that it existed.
+    """
+    item = _item(finding)
+    if item.status != "FAILED" or _suppressed(finding):
+        return item
+    workflow = str(finding.get("Workflow", {}).get("Status", ""))
+    began = [
+        at
+        for at, ident, pair in changes
+        if ident == finding["Id"] and pair.endswith(" FAILED")
+    ]
+    known = before.items.get(item.name)
+    if began:
+        since, precision = iso(max(began)), "history"
+    elif known is not None and known.status == "FAILED" and known.since:
+        since, precision = known.since, known.precision
+    else:
+        since, precision = iso(instant(finding["UpdatedAt"])), "update"
+    return replace(item, since=since, precision=precision, workflow=workflow)
+
+
 # --- what happened between two looks ------------------------------------------------
 
 
+def _changes(
+    talk: Conversation, place: Place, findings: list[Finding], since: Instant
+) -> list[Change]:
+    """Read the history of the findings that were updated since the last look."""
+    return [
+        change
+        for finding in findings
+        if instant(finding["UpdatedAt"]) > since
+        for change in _history(talk, place, finding, since)
+    ]
+
+
 def _moves(
-    talk: Conversation,
-    place: Place,
-    findings: list[Finding],
-    before: Before,
-    since: Instant,
+    findings: list[Finding], changes: list[Change], before: Before
 ) -> tuple[tuple[Instant, str], ...]:
     """Give when the control's verdict changed since the last look."""
-    changes: list[tuple[Instant, str, str]] = []
-    now: dict[str, str] = {}
-    for finding in findings:
-        ident = str(finding["Id"])
-        now[ident] = _status(finding)
-        if instant(finding["UpdatedAt"]) > since:
-            changes += _history(talk, place, finding, since)
+    now = {str(finding["Id"]): _status(finding) for finding in findings}
     first = {}
     for at, ident, pair in sorted(changes, reverse=True):
         del at
@@ -224,7 +256,7 @@ def _moves(
 
 def _history(
     talk: Conversation, place: Place, finding: Finding, since: Instant
-) -> list[tuple[Instant, str, str]]:
+) -> list[Change]:
     """Give (time, finding, `OLD NEW`) for each change of its status."""
     reach = Instant((talk.answered or since) - REACH)
     rows = talk.listing(

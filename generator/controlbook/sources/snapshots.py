@@ -52,6 +52,8 @@ NONE_THERE = frozenset(
     }
 )
 """Error codes that say: there is no such setting."""
+NO_PLAN = "SubscriptionRequiredException"
+"""The account's support plan leaves Trusted Advisor out: nothing can be known."""
 TOKENS = ("NextToken", "nextToken", "Marker", "NextMarker", "PaginationToken")
 TRIES, PAUSE = 20, 2.0
 """How often, and after how many seconds, a credential report is asked for again."""
@@ -109,6 +111,8 @@ class Snapshots:
         except SourceError as error:
             if error.answer in NONE_THERE:
                 return Seen(result=error.answer)
+            if error.answer == NO_PLAN:
+                return Seen(state="no-support-plan", result=NO_PLAN)
             return error
         return seen(answers)
 

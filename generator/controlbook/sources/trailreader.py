@@ -7,12 +7,14 @@ Rules enforced here:
   from the delay before it to its end;
 - a window stays open until the digests reach its end plus the delay; after a day of
   waiting it is closed, and what did not come is missing;
-- what is delivered later than the delay becomes a correction;
+- what is delivered later than the delay becomes a correction, and so do digests that
+  close a gap of an earlier run;
 - of several trails the one counts whose digests prove most.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ from . import Place, SourceError
 from .digests import DELAY, Digest, DigestName, Verified, verified
 from .eventreader import Reader
 from .events import LogError
+from .mending import torn
 from .trailbucket import TrailBucket, digest_line
 from .trailchoice import Choice
 
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
     from . import Scope
     from .events import Query
+    from .mending import Torn
 
 PATIENCE = DAY
 """How long an open window waits for digests that do not come."""
@@ -90,6 +94,9 @@ class FromTrail(Reader):
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 - the base's own fields
         """Begin where the last run's chains ended."""
         super().__init__(**given)
+        self._torn = torn(self.past.runs, self.asked, self.now)
+        first = min((each.run.window.start for each in self._torn), default=self.now)
+        self.span = Interval(min(first, self.span.start), self.span.end)
         self.trail = TrailBucket(self.talk, *self.bucket)
         self._listed: dict[Place, tuple[DigestName, ...]] = {}
         sources = {source for source, _ in self.asked}
@@ -108,6 +115,7 @@ class FromTrail(Reader):
         """Check a window's digests, read its log files, and count."""
         heads = self._heads
         places = self.places(scope, recorded_in)
+        yield from self._mend(places)
         missing: list[Missing] = []
         chains: list[DigestChain] = []
         collected: list[Place] = []
@@ -283,14 +291,84 @@ class FromTrail(Reader):
                     found.append(lacking(place, reason, inside))
         return found
 
+    def _mend(self, places: Mapping[Place, set[Query]]) -> Iterator[dict[str, Any]]:
+        """Close gaps of earlier runs whose digests have come; once in a collection."""
+        torn_, self._torn = self._torn, ()
+        for each in torn_:
+            proofs: dict[Place, _Proof] = {}
+            left: list[Missing] = []
+            for place in each.gaps.keys() & places.keys():
+                queries = places[place] & set(each.run.asked)
+                head = each.head(place)
+                heads = {place: head} if head else {}
+                kept, self.notes = self.notes, []
+                proof = self._best(place, each.run.window, queries, heads)
+                if proof is not None and proof.checked.digests:
+                    rows = self._missing(place, each.run.window, proof)
+                    if each.closes(place, rows):
+                        proofs[place] = proof
+                        left += rows
+                        kept += self.notes
+                self.notes = kept
+            if proofs:
+                yield from self._mended(each, proofs, left)
+
+    def _mended(
+        self, each: Torn, proofs: Mapping[Place, _Proof], left: list[Missing]
+    ) -> Iterator[dict[str, Any]]:
+        window, seq = each.run.window, each.run.seq
+        known = self._recorded(seq)
+        events = [event for proof in proofs.values() for _, event in proof.events]
+        yield from self._corrections([e for e in events if e.at < window.start])
+        fresh = [e for e in events if window.contains(e.at) and e.id not in known]
+        closed = next(row for row in self._closed if row.seq == seq)
+        closed.known.update(event.id for event in fresh)
+        told = self.told(fresh)
+        self.notes.append(
+            f"digests that run {seq:06d} lacked have come: its gaps in"
+            f" {', '.join(' '.join(place) for place in sorted(proofs))} are closed"
+            f"{' in part' if left else ''}"
+        )
+        whole = {(r.account, r.region) for r in left if r.interval == window}
+        self._following()
+        yield self.fields(
+            told,
+            self._packs(
+                {d.key: d for p in proofs.values() for d in p.checked.digests}.values(),
+                {key for proof in proofs.values() for key in proof.logs},
+            ),
+            kind="correction",
+            window=window,
+            corrects=seq,
+            expected=tuple(sorted(proofs)),
+            collected=tuple(sorted(proofs.keys() - whole)),
+            missing=tuple(sorted(left)),
+            chains=tuple(
+                sorted(
+                    chain
+                    for place, proof in proofs.items()
+                    if (chain := _chain(place, proof))
+                )
+            ),
+        )
+
+    def _recorded(self, seq: int) -> set[str]:
+        """Give the ids of all events that a run and its corrections recorded."""
+        return {
+            json.loads(line)["id"]
+            for run in self.past.runs
+            if seq in {run.seq, run.corrects}
+            for line in self.past.records(run)
+        }
+
     def _corrections(self, late: list[Event]) -> Iterator[dict[str, Any]]:
         """Add events to windows that were closed before they were delivered."""
         for closed in tuple(self._closed):
-            own = [
-                event
-                for event in late
-                if closed.window.contains(event.at) and event.id not in closed.known
-            ]
+            own = [e for e in late if closed.window.contains(e.at)]
+            if own:
+                # A manifest lists the first events only; the records hold all.
+                closed.known.update(self._recorded(closed.seq))
+            own = [event for event in own if event.id not in closed.known]
             if not own:
                 continue
             told = self.told(own)

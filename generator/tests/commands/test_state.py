@@ -95,10 +95,37 @@ def test_live_is_aws_now_and_is_recorded_nowhere(
             monkeypatch.setenv(name, value)
         outcome = controlbook(root, "state", "--live", "--resource", "stale-backup")
         doubtful = controlbook(root, "state", "--live", "--account", "111122225555")
+        prod = controlbook(root, "state", "--live", "--account", released.PROD)
     assert "no evidence" in outcome.text.splitlines()[0]
     assert "NON_COMPLIANT since 2028-02-14T03:12:00Z" in outcome.text
     assert outcome.data["notes"] == ["111122225555 eu-west-1: source OUTDATED"]
     states = doubtful.data["states"]
     assert isinstance(states, list)
     assert {row["doubt"] for row in states} == {"source OUTDATED"}
+    packs = prod.data["packs"]
+    assert isinstance(packs, list)
+    (pack,) = packs
+    assert (pack["account"], pack["state"]) == (released.PROD, "COMPLIANT")
+    assert 0 < pack["compliant"] <= pack["rules"]
+    assert pack["failing"] == 0
+    assert f"{pack['pack']}  COMPLIANT" in prod.text
+    assert "packs" not in outcome.data, "a pack is no resource"
     assert committed(root) == before
+
+
+def test_live_without_the_right_to_ask_for_packs_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_programme(tmp_path / "p")
+    text = (root / "pyproject.toml").read_text().rstrip()
+    more = 'aggregator = "org"\nregion = "eu-west-1"\n'
+    (root / "pyproject.toml").write_text(f"{text}\n{more}")
+    committed(root)
+    call = "config:DescribeAggregateComplianceByConformancePacks"
+    trouble = Trouble(refused_calls=(call,))
+    with Sandbox(example(), Clock(instant(AT)), trouble=trouble) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        outcome = controlbook(root, "state", "--live", "--account", released.PROD)
+    assert "conformance packs could not be asked" in outcome.text
+    assert "packs" not in outcome.data

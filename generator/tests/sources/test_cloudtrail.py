@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from watching import FIRST, HOME, IAM, SECOND, SIX, call, hurt, watch
 
+from controlbook.coverage import mended
+from controlbook.model import Ledger
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trails import public_key
 from controlbook.sandbox.trouble import Trouble
@@ -19,6 +21,7 @@ from controlbook.sources.digests import PublicKey, StoredDigest, name_of, read_d
 from controlbook.sources.trailbucket import TrailBucket
 from controlbook.sources.trailchoice import logs_all
 from controlbook.timeline import HOUR, MINUTE, Instant, instant, iso
+from controlbook.trailarchive import archive_faults
 from controlbook.vault.packs import unpack
 
 if TYPE_CHECKING:
@@ -263,6 +266,52 @@ def test_late_event_between_two_windows_of_one_collection_is_not_lost(
     ]
     assert runs[2].corrects == 2
     assert runs[2].event_counts[0].count == 1
+
+
+NOON = ("2028-01-01T10:30:00Z", "2028-01-01T11:30:00Z")
+"""The digest of the delivery that holds the one event ends in it."""
+
+
+def test_digests_that_come_days_later_close_the_gap_by_a_correction(
+    tmp_path: Path,
+) -> None:
+    with watch(tmp_path, hurt("tardy", *NOON)) as at:
+        at.collect(SIX)
+        at.collect("2028-01-03T06:00:00Z")
+        before = dict(at.desk.git)
+        at.collect("2028-01-05T06:00:00Z")
+        at.collect("2028-01-06T06:00:00Z")
+        runs = at.runs
+        faults = list(archive_faults(at.desk.vault, Ledger(runs={"cloudtrail": runs})))
+        now = dict(at.desk.git)
+    assert [run.kind for run in runs] == [
+        "regular",
+        "regular",
+        "correction",
+        "backfill",
+        "regular",
+        "regular",
+    ]
+    first, _, late, *_ = runs
+    assert [row.reason for row in first.missing] == ["digest-gap"]
+    assert (late.corrects, late.window, late.missing) == (1, first.window, ())
+    assert late.collected == ((SECOND, HOME),)
+    assert [chain.digests for chain in late.chains] == [26]
+    # The event that was delivered in the gap is found, and counted once.
+    assert sum(row.count for run in runs for row in run.event_counts) == 1
+    assert late.event_counts[0].count == 1
+    assert faults == []
+    assert before.items() <= now.items(), "no manifest was edited"
+    assert mended(runs)[0].missing == ()
+
+
+def test_gap_that_no_digest_closes_stays_and_is_not_corrected(tmp_path: Path) -> None:
+    with watch(tmp_path, hurt("missing", *MORNING)) as at:
+        at.collect(SIX)
+        at.collect("2028-01-05T06:00:00Z")
+        runs = at.runs
+    assert not any(run.kind == "correction" for run in runs)
+    assert mended(runs)[0].missing == runs[0].missing != ()
 
 
 def test_event_within_the_delay_counts_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from controlbook.hub_controls import rule_of
 from controlbook.sandbox.example import AUDIT, PROD, TOOLING, example
 from controlbook.sandbox.trouble import Trouble
 from controlbook.sources.security_hub import SecurityHub, _item, verdict
-from controlbook.timeline import instant
+from controlbook.timeline import instant, iso
 
 if TYPE_CHECKING:
     from controlbook.model import Observation
@@ -71,6 +71,36 @@ def test_pages_are_read_to_their_end(
     with desk(example(), tmp_path, trouble) as open_desk:
         look(open_desk, SecurityHub(), BEFORE, *hub("S3.4"))
         assert dict(row(open_desk, PROD, "S3.4").counts) == {"PASSED": 21}
+
+
+def test_what_fails_is_named_with_the_time_that_is_known(tmp_path: Path) -> None:
+    with desk(example(), tmp_path) as open_desk:
+        look(open_desk, SecurityHub(), "2028-02-14T03:13:00Z", *hub("S3.4"))
+        first = row(open_desk, PROD, "S3.4")
+        look(open_desk, SecurityHub(), "2028-02-15T03:13:00Z", *hub("S3.4"))
+        mended = row(open_desk, PROD, "S3.4")
+    (failing,) = first.failing
+    assert "stale-backup-archive" in failing.item
+    assert (iso(failing.since), failing.precision, failing.workflow) == (
+        "2028-02-14T03:12:00Z",
+        "update",
+        "NEW",
+    )
+    assert mended.failing == ()
+
+
+def test_what_failed_before_keeps_its_time_and_history_tells_it_exactly(
+    tmp_path: Path,
+) -> None:
+    with desk(example(), tmp_path) as open_desk:
+        look(open_desk, SecurityHub(), "2028-03-04T06:00:00Z", *hub("EC2.6"))
+        assert row(open_desk, TOOLING, "EC2.6").failing == ()
+        look(open_desk, SecurityHub(), "2028-03-06T06:00:00Z", *hub("EC2.6"))
+        (began,) = row(open_desk, TOOLING, "EC2.6").failing
+        look(open_desk, SecurityHub(), "2028-03-07T06:00:00Z", *hub("EC2.6"))
+        (still,) = row(open_desk, TOOLING, "EC2.6").failing
+    assert (iso(began.since), began.precision) == ("2028-03-05T09:00:00Z", "history")
+    assert still == began
 
 
 def test_a_listing_that_turns_in_circles_is_no_answer(

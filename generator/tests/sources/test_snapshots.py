@@ -10,7 +10,7 @@ from looks import calls, look, runs
 
 from controlbook.errors import Exit
 from controlbook.model import Snapshot
-from controlbook.sandbox.example import AUDIT, PROD, TOOLING, example
+from controlbook.sandbox.example import AUDIT, PROD, STAGING, TOOLING, example
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import Trouble
 from controlbook.sources import SourceError
@@ -243,3 +243,36 @@ def test_two_things_of_one_name_are_two_items() -> None:
 def test_equal_values_have_equal_digests_whatever_their_order() -> None:
     assert digest({"a": 1, "b": b"x"}) == digest({"b": b"x", "a": 1})
     assert digest({"a": 1}) != digest({"a": "1"})
+
+
+ADVISOR = "support:DescribeTrustedAdvisorCheckResult"
+
+
+def test_trusted_advisor_tells_every_check_and_what_changed(tmp_path: Path) -> None:
+    with desk(example(), tmp_path) as open_desk:
+        done = look(open_desk, Snapshots(), "2028-02-14T03:15:00Z", *calls(ADVISOR))
+        assert done.code is Exit.FINE
+        first = row(open_desk, PROD, ADVISOR)
+        assert (first.region, first.state) == ("global", "observed")
+        assert dict(first.counts)["error"] == 1
+        look(open_desk, Snapshots(), "2028-02-15T03:15:00Z", *calls(ADVISOR))
+        second = row(open_desk, PROD, ADVISOR)
+        assert dict(second.counts)["error"] == 0
+        assert dict(second.changes) == {"changed": 1}
+        assert "s3-bucket-server-side-encryption" in second.shown[0]
+
+
+def test_an_account_without_a_support_plan_is_a_gap_that_says_so(
+    tmp_path: Path,
+) -> None:
+    trouble = Trouble(no_support_plan=(STAGING,))
+    with desk(example(), tmp_path, trouble) as open_desk:
+        done = look(open_desk, Snapshots(), FIRST, *calls(ADVISOR))
+        # Nothing failed: AWS answers that it will not tell.
+        assert done.code is Exit.FOUND
+        found = row(open_desk, STAGING, ADVISOR)
+        assert found.state == "no-support-plan"
+        assert found.result == "SubscriptionRequiredException"
+        assert row(open_desk, PROD, ADVISOR).state == "observed"
+        (missing,) = runs(open_desk, "snapshot")[-1].missing
+    assert (missing.account, missing.reason) == (STAGING, "no-support-plan")
