@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from controlbook.git import Repository
+
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".github/workflows"
 BIN = Path(sys.executable).parent
@@ -104,6 +106,7 @@ def test_identity_tokens_only_in_named_environments() -> None:
     environments = {name: JOBS[name]["environment"] for name in jobs_with("id-token")}
     assert environments.pop("publish/deploy")["name"] == "github-pages"
     assert environments == {
+        "collect/checkpoint": "collect",
         "collect/collect": "collect",
         "publish/build": "vault-read",
         "report/build": "vault-read",
@@ -143,6 +146,79 @@ def test_each_stream_has_its_queue() -> None:
         "cancel-in-progress": False,
     }
     assert WORKFLOWS["collect"]["on"]["schedule"] == [{"cron": "0 6 * * *"}]
+
+
+def test_a_checkpoint_follows_every_daily_collection() -> None:
+    job = JOBS["collect/checkpoint"]
+    assert job["needs"] == "collect"
+    # A stream that failed does not keep the others from being vouched for.
+    assert job["if"] == "${{ !cancelled() }}"
+    names = [step.get("name") for step in job["steps"]]
+    assert names[-2:] == ["Write the checkpoint", "Push"]
+    write = job["steps"][-2]
+    # The roots leave the repository; without pipefail a failure would look green.
+    assert (
+        write["run"]
+        .rstrip()
+        .endswith('controlbook checkpoint | tee -a "$GITHUB_STEP_SUMMARY"')
+    )
+    assert write["shell"] == "bash"
+    assert write["env"]["KEY"] == "${{ secrets.CHECKPOINT_SSH_KEY }}"
+
+
+def script_of(job: str, name: str) -> str:
+    (step,) = (each for each in JOBS[job]["steps"] if each.get("name") == name)
+    return str(step["run"])
+
+
+@pytest.mark.parametrize("key", ["", "-----BEGIN KEY-----\nbody\n-----END KEY-----"])
+@pytest.mark.parametrize("code", [0, 4])
+def test_the_checkpoints_step_hands_over_the_key_and_its_exit_code(
+    key: str, code: int, tmp_path: Path
+) -> None:
+    program = tmp_path / ".venv/bin/controlbook"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        '#!/bin/sh\necho "root $1"\n'
+        '[ -z "$CONTROLBOOK_SIGNING_KEY" ] || { cat "$CONTROLBOOK_SIGNING_KEY";'
+        ' stat -c %a "$CONTROLBOOK_SIGNING_KEY"; } > seen\n'
+        f"exit {code}\n"
+    )
+    program.chmod(0o755)
+    script = script_of("collect/checkpoint", "Write the checkpoint")
+    # As the runner calls `shell: bash`.
+    done = subprocess.run(
+        ["/bin/bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "KEY": key,
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        },
+        check=False,
+    )
+    assert done.returncode == code
+    assert (tmp_path / "summary").read_text() == "root checkpoint\n"
+    seen = tmp_path / "seen"
+    assert (seen.read_text() if seen.exists() else "") == (
+        f"{key}\n600\n" if key else ""
+    )
+    assert not (tmp_path / "checkpoint-key").exists()
+
+
+@pytest.mark.parametrize("job", ["collect/collect", "collect/checkpoint"])
+def test_a_runner_without_an_identity_can_commit(job: str, tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "APP": "collector"}
+    subprocess.run(["/usr/bin/git", "init", "-q", tmp_path], env=env, check=True)
+    subprocess.run(
+        ["/bin/bash", "-ec", script_of(job, "Say who commits")],
+        cwd=tmp_path,
+        env=env,
+        check=True,
+    )
+    author = Repository(tmp_path).configured_author()
+    assert author == ("collector[bot]", "collector[bot]@users.noreply.github.com")
 
 
 def test_site_is_published_only_where_the_owner_says_so() -> None:
