@@ -3,6 +3,9 @@
 
 Lays the example programme down in build/bench, with the command as people run it, and
 measures on two cores. Exits 1 when a figure misses its limit or could not be measured.
+
+The figures of a large organisation take minutes and stand apart: `bench_scale.py` (one
+day of a thousand accounts) and `bench_fold.py` (evaluations to deviations).
 """
 
 from __future__ import annotations
@@ -51,11 +54,15 @@ class Place:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Give the caller's environment, without what would send calls to a real AWS."""
+    """Give the caller's environment, without what would send calls to a real AWS.
+
+    Python may keep what it compiled, as it does where people install the product.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "GITHUB_", "CONTROLBOOK_"))
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     return kept | more
 

@@ -13,12 +13,12 @@ Rules enforced here:
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from . import coverage, history, observed
 from .hub_controls import rule_of
-from .identity import deviation_id, gap_id
+from .identity import deviation_id, gap_of
 from .model import (
     ALL,
     Assessment,
@@ -45,6 +45,7 @@ from .model import (
     State,
 )
 from .occurrences import occurrences
+from .repeats import repeats
 from .timeline import Interval, iso, subtract, union
 
 if TYPE_CHECKING:
@@ -76,13 +77,39 @@ class _Sight:
     runs: tuple[Run, ...]
     pieces: Mapping[tuple[str, str], Pieces]
     by_instance: Mapping[str, tuple[str, ...]]
-    """instance key → its resources."""
+    """instance key → its resources, less those that count in another Region."""
+    repeated: Mapping[str, tuple[str, tuple[str, ...]]]
+    """instance key → the Region that counts instead, and those resources."""
     no_runs: tuple[coverage.Hole, ...]
+    places: dict[tuple[str, str], tuple[coverage.Hole, ...]] = field(
+        default_factory=dict
+    )
+    deployed: dict[tuple[ConfigRule, str, str], coverage.Deployment] = field(
+        default_factory=dict
+    )
+    """What was followed through the runs already: many controls ask for one rule."""
 
     @property
     def span(self) -> Interval:
         """The part of the period that has been collected."""
         return Interval(self.period.start, self.horizon.end)
+
+    def place_holes(self, account: str, region: str) -> tuple[coverage.Hole, ...]:
+        """Give the stretches in which runs could not cover one account × Region."""
+        key = (account, region)
+        if key not in self.places:
+            self.places[key] = coverage.place_holes(self.runs, account, region)
+        return self.places[key]
+
+    def deployment(
+        self, evidence: ConfigRule, account: str, region: str
+    ) -> coverage.Deployment:
+        """Follow one demanded rule in one account × Region through the runs."""
+        key = (evidence, account, region)
+        if key not in self.deployed:
+            found = coverage.deployment(evidence, self.runs, account, region)
+            self.deployed[key] = found
+        return self.deployed[key]
 
 
 def assess(
@@ -99,7 +126,7 @@ def assess(
     framework = library.frameworks[assessment.framework]
     in_scope = [framework.requirements[n] for n in assessment.requirements]
     control_ids = sorted({c for item in in_scope for c in item.controls})
-    sight = _sight(ledger, opening, assessment.period)
+    sight = _sight(ledger, opening, assessment)
     controls = {
         name: _control(library, assessment, sight, ledger, name) for name in control_ids
     }
@@ -142,8 +169,9 @@ def _order(item: Deviation | Gap) -> tuple[Instant, str]:
 
 
 def _sight(
-    ledger: Ledger, opening: tuple[Standing, ...], period: Interval
+    ledger: Ledger, opening: tuple[Standing, ...], assessment: Assessment
 ) -> _Sight | None:
+    period = assessment.period
     first = opening_run(ledger.config, period)
     end = coverage.collected_until(coverage.windows(ledger.config), period.start)
     if first is None or end is None:
@@ -164,15 +192,26 @@ def _sight(
             if first.window.end <= move.at < horizon.end
         ),
     )
+    elsewhere = repeats(
+        pieces,
+        {row.key: row for run in runs for row in run.rules},
+        assessment.regions,
+        horizon,
+    )
     by_instance: dict[str, list[str]] = defaultdict(list)
     for key, resource in pieces:
-        by_instance[key].append(resource)
+        if (key, resource) not in elsewhere:
+            by_instance[key].append(resource)
+    repeated: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for (key, resource), region in elsewhere.items():
+        repeated[key] = (region, (*repeated.get(key, (region, ()))[1], resource))
     return _Sight(
         period=period,
         horizon=horizon,
         runs=runs,
         pieces=pieces,
         by_instance={key: tuple(names) for key, names in by_instance.items()},
+        repeated=repeated,
         no_runs=coverage.uncollected(runs, horizon),
     )
 
@@ -238,7 +277,7 @@ def _looked(
     gaps = []
     for hole in holes:
         piece = hole.interval
-        gap = _gap(hole.reason, hole.account, hole.region, evidence.key, piece)
+        gap = gap_of(hole.reason, hole.account, hole.region, evidence.key, piece)
         still = until is not None and until < period.end and piece.end >= until
         gaps.append(replace(gap, end=None) if still else gap)
     deviations = [
@@ -328,34 +367,13 @@ def _document_gaps(
         expired = (late,)
     missing = subtract((assessment.period,), union([*held, *expired]))
     return [
-        _gap(reason, ALL, ALL, evidence.key, piece)
+        gap_of(reason, ALL, ALL, evidence.key, piece)
         for reason, pieces in (
             ("document-missing", missing),
             ("document-expired", expired),
         )
         for piece in pieces
     ]
-
-
-def _gap(
-    reason: str,
-    account: str,
-    region: str,
-    rule: str,
-    piece: Interval,
-    *,
-    identifier: str = "",
-) -> Gap:
-    return Gap(
-        id=gap_id(reason, account, region, identifier or rule, piece.start),
-        reason=reason,
-        account=account,
-        region=region,
-        rule=rule,
-        start=piece.start,
-        end=piece.end,
-        within=piece,
-    )
 
 
 def _rule(
@@ -365,7 +383,7 @@ def _rule(
     deviations: list[Deviation] = []
     gaps: list[Gap] = []
     if sight is None:
-        gaps.append(_gap("no-run", ALL, ALL, ALL, assessment.period))
+        gaps.append(gap_of("no-run", ALL, ALL, ALL, assessment.period))
         return RuleResult(evidence=evidence, instances=(), share=Share()), [], gaps
     gaps.extend(
         _hole_gap(hole, evidence, sight, ())
@@ -374,8 +392,8 @@ def _rule(
     )
     for _, account in assessment.accounts:
         for region in assessment.regions:
-            places = coverage.place_holes(sight.runs, account, region)
-            deployed = coverage.deployment(evidence, sight.runs, account, region)
+            places = sight.place_holes(account, region)
+            deployed = sight.deployment(evidence, account, region)
             holes = (*places, *deployed.holes)
             touched = tuple(
                 sorted(
@@ -414,7 +432,7 @@ def _hole_gap(
     resources: tuple[str, ...],
 ) -> Gap:
     everywhere = hole.rule == ALL
-    gap = _gap(
+    gap = gap_of(
         hole.reason,
         hole.account,
         hole.region,
@@ -460,6 +478,7 @@ def _instance(
         _unseen_gap(sight, row, reason, found)
         for (reason, _), found in sorted(unseen.items())
     ]
+    counted_in, repeated = sight.repeated.get(row.key, ("", ()))
     result = InstanceResult(
         rule=row.rule,
         deployed_as=row.deployed_as,
@@ -477,6 +496,8 @@ def _instance(
         share=share,
         deviations=tuple(d.id for d in sorted(deviations, key=_order)),
         gaps=tuple(g.id for g in sorted(gaps, key=_order)),
+        counted_in=counted_in,
+        repeated=repeated,
     )
     return result, deviations, gaps
 
@@ -535,7 +556,7 @@ def _unseen_gap(
     last = None if None in ends else max(end for end in ends if end is not None)
     whole = Interval(start, sight.horizon.end if last is None else last)
     return replace(
-        _gap(
+        gap_of(
             reason, row.account, row.region, row.rule, whole, identifier=row.identifier
         ),
         end=last,
@@ -559,7 +580,7 @@ def _unmapped(
     found: list[Deviation] = []
     for key, row in rows.items():
         holes = (
-            *coverage.place_holes(sight.runs, row.account, row.region),
+            *sight.place_holes(row.account, row.region),
             *sight.no_runs,
         )
         seen = coverage.covered(

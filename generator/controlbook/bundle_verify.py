@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check this bundle with Python 3.9 or later, and nothing else: `python3 verify.py`.
 
-It is one file of the standard library, to be read before it is run. It was written
+It is one file of the standard library, to be read before it is run, from top to
+bottom: what digests are, what a bundle is, then one part per check. It was written
 apart from `controlbook verify`, so that the two can be compared. In order, it checks
  1. paths     plain names, no links, no two that differ only in case
  2. files     SHA256SUMS against the files: nothing swapped, extra or absent
@@ -27,13 +28,12 @@ import re
 import stat
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Table = Dict[str, Any]
-Run = Tuple[str, Table, Table]  # path, manifest, rules in force at its end by their key
+Table = dict[str, Any]
 
 FACTS, RELEASE = "controlbook/facts/1", "controlbook/release/1"
 FINE, OPEN, USAGE, CHANGED, LACKING = 0, 1, 2, 4, 5
@@ -41,18 +41,24 @@ LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
+HIDDEN = re.compile(rb"#[0-9a-f]{64}\Z")
 PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
 TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
 BESIDE = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(?:sig|tsr)\Z")
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
-    r"object ([0-9a-f]{40,64})\ntype commit\ntag ([^\n]+)\ntagger [^\n]+\n\n"
-    r"controlbook release (\S+)\n\nassessment: (\S+)\nfacts-root: ([0-9a-f]{64})\n"
-    r"publication-root: ([0-9a-f]{64})\nsources: ([0-9a-f]{64})\n"
-    r"((?:ledger [a-z0-9-]+: [0-9]+ [0-9a-f]{64} [0-9a-f]{64}\n)*)"
-    r"toolchain: ([0-9a-f]{64})\n(?:-----BEGIN .*)?\Z",
+    r"object (?P<commit>[0-9a-f]{40,64})\ntype commit\ntag (?P<name>[^\n]+)\n"
+    r"tagger [^\n]+\n\ncontrolbook release (?P<release>\S+)\n\n"
+    r"assessment: (?P<assessment>\S+)\nfacts-root: (?P<facts>[0-9a-f]{64})\n"
+    r"publication-root: (?P<publication>[0-9a-f]{64})\n"
+    r"sources: (?P<sources>[0-9a-f]{64})\n"
+    r"(?P<ledger>(?:ledger [a-z0-9-]+: [0-9]+ [0-9a-f]{64} [0-9a-f]{64}\n)*)"
+    r"toolchain: (?P<toolchain>[0-9a-f]{64})\n(?:-----BEGIN .*)?\Z",
     re.DOTALL,
 )
+MOVE = ("resource", "at", "before", "after", "precision", "cause")
+GLOBAL = ("iam", "cloudfront", "sts", "signin", "organizations", "route53")
+AT_HOME = {f"{name}.amazonaws.com" for name in GLOBAL}
 NOT_CHECKED = (
     "the figures, derived again from ledger and sources (controlbook verify)",
     "that sources.json says what the YAML in sources/ says (controlbook verify)",
@@ -62,11 +68,11 @@ NOT_CHECKED = (
 )
 
 
+# --- digests: the rest of this file rests on these ---
+
+
 class Wrong(Exception):
-    """What a check found, to be reported as a change."""
-
-
-# --- digests ---
+    """What a document or a step cannot be read for: reported as a change."""
 
 
 def sha256(data: bytes) -> str:
@@ -76,38 +82,34 @@ def sha256(data: bytes) -> str:
 
 def canonical(value: Any) -> bytes:
     """Write canonical JSON: sorted, no white space, floats, nulls or booleans."""
-    look_at(value)
+    rest = [value]
+    for item in rest:  # which grows as it is read
+        if isinstance(item, dict):
+            if not all(isinstance(key, str) and key.isascii() for key in item):
+                raise Wrong("a key is not ASCII")
+            rest.extend(item.values())
+        elif isinstance(item, list):
+            rest.extend(item)
+        elif isinstance(item, str):
+            if not unicodedata.is_normalized("NFC", item):
+                raise Wrong("text is not in Unicode normal form C")
+        elif isinstance(item, bool) or not isinstance(item, int):
+            raise Wrong(f"{item!r} has no canonical form")
+        elif abs(item) >= 2**53:
+            raise Wrong("a number is too large")
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
 
 
-def look_at(value: Any) -> None:
-    """Refuse what has no canonical form."""
-    if isinstance(value, str):
-        if not unicodedata.is_normalized("NFC", value):
-            raise Wrong("text is not in Unicode normal form C")
-    elif isinstance(value, list):
-        for item in value:
-            look_at(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise Wrong("a key is not ASCII")
-            look_at(item)
-    elif isinstance(value, bool) or not isinstance(value, int):
-        raise Wrong(f"{value!r} has no canonical form")
-    elif abs(value) >= 2**53:
-        raise Wrong("a number is too large")
+def unique(pairs: list[tuple[str, Any]]) -> Table:
+    """Make a table of pairs, none of which stands twice."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise Wrong("a key stands twice")
+    return dict(pairs)
 
 
 def parse(data: bytes) -> Any:
     """Read canonical JSON; whatever is spelt differently is refused."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> Table:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise Wrong("a key stands twice")
-        return dict(pairs)
-
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
         again = canonical(value)
@@ -130,13 +132,9 @@ def leaf(record: bytes) -> bytes:
 
 def root_of(leaves: list[bytes]) -> bytes:
     """Give the Merkle root of RFC 9162 over leaf hashes: split at a power of two."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    half = 1
-    while half * 2 < len(leaves):
-        half *= 2
+    if len(leaves) <= 1:
+        return leaves[0] if leaves else hashlib.sha256(b"").digest()
+    half = 1 << (len(leaves) - 1).bit_length() - 1
     pair = root_of(leaves[:half]) + root_of(leaves[half:])
     return hashlib.sha256(b"\x01" + pair).digest()
 
@@ -152,7 +150,57 @@ def moment(text: str) -> str:
     return bare if "." in bare else bare + ".000"
 
 
-# --- the bundle ---
+# --- what is checked, and within what ---
+
+
+class Run(NamedTuple):
+    """One run manifest, the rules in force at its end by their key, its window."""
+
+    path: str
+    m: Table
+    rules: Table
+    start: str
+    end: str
+    regular: bool  # it continues the chain in time: a correction looks back
+
+    def stored(self, role: str = "") -> list[Table]:
+        """Give the objects that it put in the vault: all, or those of one role."""
+        rows = self.m.get("objects", [])
+        return [row for row in rows if not role or row["role"] == role]
+
+
+def run_of(path: str, m: Table, rules: Table) -> Run:
+    """Read the window of a run manifest."""
+    start, end = moment(m["window"]["start"]), moment(m["window"]["end"])
+    return Run(path, m, rules, start, end, m["kind"] != "correction")
+
+
+class Scope(NamedTuple):
+    """Period, accounts and Regions of the assessment; where global events are heard."""
+
+    start: str
+    end: str
+    accounts: set[str]
+    regions: set[str]
+    home: str
+
+    def holds(self, row: Table, beside: str = "") -> bool:
+        """Tell whether a row's account and Region belong to it, or one beside."""
+        here = row["region"] in self.regions or row["region"] == beside
+        return here and row["account"] in self.accounts
+
+    def hears(self, service: str, row: Table) -> bool:
+        """Tell whether the events of a service, where a row says, belong to it."""
+        return self.holds(row, self.home if service in AT_HOME else "")
+
+
+def scope_of(table: Table) -> Scope:
+    """Read a scope of facts.json."""
+    start, end = map(moment, table["period"])
+    regions, home = set(table["regions"]), "us-east-1"
+    for partition, own in (("cn-", "cn-north-1"), ("us-gov-", "us-gov-west-1")):
+        home = own if min(regions, default="").startswith(partition) else home
+    return Scope(start, end, {number for _, number in table["accounts"]}, regions, home)
 
 
 class Bundle:
@@ -162,26 +210,31 @@ class Bundle:
         """Start with nothing read."""
         self.folder = folder
         self.files: dict[str, bytes] = {}
-        self.faults: list[tuple[int, str, str]] = []
-        self.step = ""
         self.json: Table = {}
+        self.facts: Table = {}  # what is published
+        self.sources: Table = {}  # the human files as sources.json reads them
+        self.tag: Table | None = None
         self.runs: dict[str, list[Run]] = {}
         self.whole = True  # the ledger reaches every head that the tag names
-        self.tag: Table | None = None
+        self.step = ""
+        self.faults: dict[tuple[int, str, str], None] = {}  # in order, each once
 
     def wrong(self, text: str, code: int = CHANGED) -> None:
-        """Note a fault of the present step, once."""
-        if (code, self.step, text) not in self.faults:
-            self.faults.append((code, self.step, text))
+        """Note a fault of the present step."""
+        self.faults[code, self.step, text] = None
 
-    def lacking(self, text: str) -> None:
-        """Note that something needed is not here."""
-        self.wrong(text, LACKING)
+    def must(self, holds: object, place: str, text: str) -> None:
+        """Note what is wrong with a place unless something holds."""
+        if not holds:
+            self.wrong(f"{place}: {text}")
 
     def document(self, path: str) -> Table:
         """Give a JSON document as a table; an empty one where it cannot be read."""
         found = self.json.get(path)
         return found if isinstance(found, dict) else {}
+
+
+# --- 1, 2, 3: paths, files, form ---
 
 
 def paths(b: Bundle) -> None:
@@ -197,296 +250,263 @@ def paths(b: Bundle) -> None:
                     b.files[path] = file.read()
             elif not stat.S_ISDIR(mode):
                 b.wrong(f"{path!a} is a link or no file")
-            if not PLAIN.match(name) or TAKEN.match(name.lower()):
-                b.wrong(f"{path!a}: is no plain, relative path")
+            plain = PLAIN.match(name) and not TAKEN.match(name.lower())
+            b.must(plain, ascii(path), "is no plain, relative path")
             if len(path) > LONGEST:
                 b.wrong(f"{path[:60]!a}: has more than {LONGEST} characters")
-            if folded.setdefault(path.lower(), path) != path:
-                b.wrong(f"{path}: differs from {folded[path.lower()]} only in case")
+            twin = folded.setdefault(path.lower(), path)
+            b.must(twin == path, path, f"differs from {twin} only in case")
     if not b.files:
-        b.lacking("the bundle is empty: there is nothing to verify")
+        b.wrong("the bundle is empty: there is nothing to verify", LACKING)
 
 
 def files(b: Bundle) -> None:
     """Compare the files with SHA256SUMS."""
-    if "SHA256SUMS" not in b.files:
+    data = b.files.get("SHA256SUMS")
+    if data is None:
         b.wrong("SHA256SUMS is absent")
         return
-    listed = {}
-    for line in b.files["SHA256SUMS"].decode("utf-8", "replace").splitlines():
+    listed: dict[str, str] = {}
+    for line in data.decode("utf-8", "replace").splitlines():
         digest, _, path = line.partition("  ")
-        if not HEX.match(digest) or not path or path in listed:
-            b.wrong(
-                f"SHA256SUMS: {line!a} is no line of digest and path, or its second"
-            )
+        text = f"{line!a} is no line of digest and path, or its second"
+        b.must(HEX.match(digest) and path and path not in listed, "SHA256SUMS", text)
         listed[path] = digest
     due = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items()))
-    if b.files["SHA256SUMS"] != due.encode():
-        b.wrong("SHA256SUMS: its lines are not in order, or not as they are due")
-    for path in sorted(set(listed) - set(b.files)):
-        if path != "manifest.json" and not MANIFEST.match(path):
-            b.wrong(f"{path}: is listed, but absent")
-    for path, data in sorted(b.files.items()):
-        if path == "SHA256SUMS":
-            continue
-        if path not in listed:
+    text = "its lines are not in order, or not as they are due"
+    b.must(data == due.encode(), "SHA256SUMS", text)
+    for path in sorted({*listed, *b.files} - {"SHA256SUMS"}):
+        if path not in b.files:
+            may = path == "manifest.json" or MANIFEST.match(path)
+            b.must(may, path, "is listed, but absent")
+        elif path not in listed:
             b.wrong(f"{path}: is an extra file: SHA256SUMS lacks it")
-        elif listed[path] != sha256(data):
+        elif listed[path] != sha256(b.files[path]):
             b.wrong(f"{path}: differs from its digest in SHA256SUMS")
 
 
 def form(b: Bundle) -> None:
     """Read every JSON document, and the tag."""
     for path, data in sorted(b.files.items()):
-        top = path.split("/")[0]
-        if not path.endswith(".json") or top in {"site", "sources"}:
-            continue
-        try:
-            b.json[path] = parse(data)
-        except Wrong as error:
-            b.wrong(f"{path}: {error}")
+        if path.endswith(".json") and not path.startswith(("site/", "sources/")):
+            try:
+                b.json[path] = parse(data)
+            except Wrong as error:
+                b.wrong(f"{path}: {error}")
     for path, due in (("manifest.json", RELEASE), ("facts.json", FACTS)):
-        if path in b.json and b.document(path).get("type") != due:
-            b.wrong(f"{path}: is not of type {due}")
+        same = path not in b.json or b.document(path).get("type") == due
+        b.must(same, path, f"is not of type {due}")
     if "manifest.json" not in b.files:
-        b.lacking("manifest.json is absent: no release manifest to hold files against")
+        text = "manifest.json is absent: no release manifest to hold files against"
+        b.wrong(text, LACKING)
     if "release.tag" not in b.files:
         b.wrong("release.tag is absent: nothing vouches for the roots")
-        return
-    found = TAG.match(b.files["release.tag"].decode("utf-8", "replace"))
-    if not found or found[2] != found[3]:
+    found = TAG.match(b.files.get("release.tag", b"").decode("utf-8", "replace"))
+    if found and found["name"] == found["release"]:
+        rows = [row.split() for row in found["ledger"].splitlines()]
+        heads = {row[1].rstrip(":"): (int(row[2]), *row[3:]) for row in rows}
+        b.tag = {**found.groupdict(), "ledger": heads}
+    elif "release.tag" in b.files:
         b.wrong("release.tag: is not the tag of a controlbook release")
-        return
-    names = "commit _ release assessment facts publication sources ledger toolchain"
-    b.tag = dict(zip(names.split(), found.groups()))  # noqa: B905 - not in Python 3.9
-    b.tag["ledger"] = {
-        row.split()[1].rstrip(":"): (int(row.split()[2]), *row.split()[3:])
-        for row in b.tag["ledger"].splitlines()
-    }
+    b.facts = b.document("facts.json")
+    b.sources = b.document("sources.json").get("files", {})
 
 
-# --- the ledger ---
+# --- 4: the ledger ---
 
 
 def ledger(b: Bundle) -> None:
-    """Follow each stream's chain of run manifests."""
-    streams: dict[str, dict[int, str]] = {}
+    """Follow each stream's chain of run manifests, up to the head in the tag."""
+    chains: dict[str, dict[int, str]] = {}  # digests by stream and number
     for path in sorted(b.files):
         found = MANIFEST.match(path)
         if found:
-            streams.setdefault(found[1], {})[int(found[2])] = path
-    marks = [sha256(b.files[path]) for path in streams.pop("checkpoints", {}).values()]
+            own = chains.setdefault(found[1], {})
+            own[int(found[2])] = sha256(b.files[path])
+    streams = sorted(chains.keys() - {"checkpoints"})
     if not streams:
         b.whole = False
-        b.lacking("the ledger is absent: there is no run manifest")
+        b.wrong("the ledger is absent: there is no run manifest", LACKING)
         return
-    for row in b.document("facts.json").get("evidence", []):
+    for row in b.facts.get("evidence", []):
+        digest = chains.get(row["stream"], {}).get(row["seq"], row["sha256"])
         path = f"ledger/{row['stream']}/{row['seq']:06d}.json"
-        if path in b.files and sha256(b.files[path]) != row["sha256"]:
-            b.wrong(f"{path}: is not the manifest that facts.json rests on")
-    digests: dict[str, list[str]] = {}
-    seen: dict[str, dict[Any, str]] = {"ledger": {}, "id": {}, "window": {}}
-    for stream, manifests in sorted(streams.items()):
-        chain(b, stream, manifests, seen)
-        digests[stream] = [sha256(b.files[manifests[seq]]) for seq in sorted(manifests)]
-        heads(b, stream, digests[stream])
-    if marks:
-        heads(b, "checkpoints", marks)
-    here = {*streams, *(["checkpoints"] if marks else [])}
-    for stream in sorted(set((b.tag or {}).get("ledger", {})) - here):
-        b.whole = False
-        b.lacking(f"ledger/{stream} ends early: the tag names it, and nothing is here")
+        text = "is not the manifest that facts.json rests on"
+        b.must(digest == row["sha256"], path, text)
+    seen: dict[Any, str] = {}
+    for stream in streams:
+        chain(b, stream, chains[stream], seen)
+    due = b.tag["ledger"] if b.tag else {}
+    for stream in sorted({*chains, *due} if b.tag else ()):
+        head(b, stream, list(chains.get(stream, {}).values()), due.get(stream))
     if b.whole:
-        checkpoints(b, digests)
+        checkpoints(b, chains)
 
 
-def chain(b: Bundle, stream: str, manifests: dict[int, str], seen: Table) -> None:
+def chain(
+    b: Bundle, stream: str, digests: dict[int, str], seen: dict[Any, str]
+) -> None:
     """Check one chain, each link against the one before."""
     prev, last = "0" * 64, ""
     rules: Table = {}
-    for seq in range(1, max(manifests) + 1):
-        path = manifests.get(seq, f"ledger/{stream}/{seq:06d}.json")
-        if seq not in manifests:
+    for seq in range(1, max(digests) + 1):
+        path = f"ledger/{stream}/{seq:06d}.json"
+        if seq not in digests:
             b.wrong(f"{path}: is missing, though later ones follow it")
             continue
         m = b.document(path)
-        if (m.get("type"), m.get("stream"), m.get("seq")) != (
-            "controlbook/run/1",
-            stream,
-            seq,
-        ):
-            b.wrong(f"{path}: its type, stream or seq is not that of its name")
-        if m.get("prev") != prev:
-            b.wrong(f"{path}: prev does not name the manifest before it")
-        prev = sha256(b.files[path])
-        window = (moment(m["window"]["start"]), moment(m["window"]["end"]))
-        if m.get("kind") != "correction":
-            if window[0] < last:
-                b.wrong(f"{path}: its window goes back before the last one's end")
-            last = max(last, window[1])
-        for key, value in (("id", m["run"]["id"]), ("window", (stream, *window))):
-            if seen[key].setdefault(value, path) != path and m["kind"] != "correction":
-                b.wrong(f"{path}: its {key} stands in another manifest too")
-        if seen["ledger"].setdefault("id", m["ledger"]) != m["ledger"]:
-            b.wrong(f"{path}: belongs to another ledger")
-        rules = {
-            k: row for k, row in rules.items() if k not in m.get("rules_removed", [])
-        }
-        rules.update({row["key"]: row for row in m.get("rules", [])})
-        if m["rules_root"] != merkle(canonical(rules[key]) for key in sorted(rules)):
-            b.wrong(f"{path}: rules_root is not that of its rules")
-        counts: dict[str, int] = {}
-        for row in rules.values():
-            if sum(row.get("counts", {}).values()) != row["population"]:
-                b.wrong(f"{path}: counts of {row['rule']} are not its population")
-            for state, count in row.get("counts", {}).items():
-                counts[state] = counts.get(state, 0) + count
-        if counts != m.get("counts", {}):
-            b.wrong(f"{path}: counts are not the sum over the rules")
-        for move in m.get("transitions", []):
-            if (
-                not window[0] <= moment(move["at"]) < window[1]
-                and m["kind"] != "correction"
-            ):
-                b.wrong(f"{path}: a transition lies outside its window")
-        b.runs.setdefault(stream, []).append((path, m, dict(rules)))
+        own = [m.get(name) for name in ("type", "stream", "seq")]
+        same = own == ["controlbook/run/1", stream, seq]
+        b.must(same, path, "its type, stream or seq is not that of its name")
+        b.must(m.get("prev") == prev, path, "prev does not name the manifest before it")
+        prev = digests[seq]
+        gone, new = m.get("rules_removed", []), m.get("rules", [])
+        rules = {key: row for key, row in rules.items() if key not in gone}
+        rules.update({row["key"]: row for row in new})
+        run = run_of(path, m, rules)
+        once = (("id", m["run"]["id"]), ("window", (stream, run.start, run.end)))
+        for what, value in once:
+            alone = seen.setdefault((what, value), path) == path or not run.regular
+            b.must(alone, path, f"its {what} stands in another manifest too")
+        ours = seen.setdefault("ledger", m["ledger"]) == m["ledger"]
+        b.must(ours, path, "belongs to another ledger")
+        if run.regular:
+            on = run.start >= last
+            b.must(on, path, "its window goes back before the last one's end")
+            last = max(last, run.end)
+            moves = [moment(move["at"]) for move in m.get("transitions", [])]
+            within = all(run.start <= at < run.end for at in moves)
+            b.must(within, path, "a transition lies outside its window")
+        count(b, run)
+        b.runs.setdefault(stream, []).append(run)
 
 
-def checkpoints(b: Bundle, digests: dict[str, list[str]]) -> None:
-    """Compare every checkpoint with the manifests that it vouches for."""
-    for path in sorted(b.json):
-        if not path.startswith("ledger/checkpoints/"):
-            continue
-        for stream, due in b.document(path)["streams"].items():
-            own = digests.get(stream, [])[: due["seq"]]
-            root = merkle(bytes.fromhex(digest) for digest in own)
-            if (len(own), own[-1:], root) != (due["seq"], [due["sha256"]], due["root"]):
-                b.wrong(f"{path}: the {stream} stream here is not what it names")
+def count(b: Bundle, run: Run) -> None:
+    """Add up a run's rules in force: their root and counts are those of the run."""
+    counts: dict[str, int] = {}
+    for row in run.rules.values():
+        own = row.get("counts", {})
+        same = sum(own.values()) == row["population"]
+        b.must(same, run.path, f"counts of {row['rule']} are not its population")
+        for state, number in own.items():
+            counts[state] = counts.get(state, 0) + number
+    root = merkle(canonical(run.rules[key]) for key in sorted(run.rules))
+    b.must(run.m["rules_root"] == root, run.path, "rules_root is not that of its rules")
+    same = counts == run.m.get("counts", {})
+    b.must(same, run.path, "counts are not the sum over the rules")
 
 
-def heads(b: Bundle, stream: str, digests: list[str]) -> None:
+def head(b: Bundle, stream: str, digests: list[str], due: Any) -> None:
     """Compare the end of a chain with what the tag names."""
-    if b.tag is None:
-        return
-    due = b.tag["ledger"].get(stream)
     root = merkle(bytes.fromhex(digest) for digest in digests)
     if due is None:
         b.wrong(f"ledger/{stream}: the tag names no such stream")
-    elif len(digests) < due[0]:
+    elif not digests or len(digests) < due[0]:
         b.whole = False
-        b.lacking(f"ledger/{stream} ends early: at {len(digests)} of {due[0]} runs")
+        text = f"ledger/{stream} ends early: at {len(digests)} of {due[0]} runs"
+        b.wrong(text, LACKING)
     elif (len(digests), digests[-1], root) != due:
         b.wrong(f"ledger/{stream}: its chain is not the one that the tag names")
 
 
-def window_of(run: Run, edge: str) -> str:
-    """Give one edge of a run's window."""
-    return moment(run[1]["window"][edge])
+def checkpoints(b: Bundle, chains: dict[str, dict[int, str]]) -> None:
+    """Compare every checkpoint with the manifests that it vouches for."""
+    for path in sorted(p for p in b.json if p.startswith("ledger/checkpoints/")):
+        for stream, due in b.document(path)["streams"].items():
+            own = list(chains.get(stream, {}).values())[: due["seq"]]
+            root = merkle(bytes.fromhex(digest) for digest in own)
+            same = (len(own), own[-1:]) == (due["seq"], [due["sha256"]])
+            text = f"the {stream} stream here is not what it names"
+            b.must(same and root == due["root"], path, text)
+
+
+# --- 5, 6: sources and coverage ---
 
 
 def sources(b: Bundle) -> None:
     """Compare sources/, sources.json and the facts that rest on them."""
-    data = b.files.get("sources.json", b"")
-    if b.tag and sha256(data) != b.tag["sources"]:
-        b.wrong(
-            "sources.json: the tag names other sources: a control, mapping, scope,"
-            " annotation or sign-off was changed"
-        )
-    named = b.document("sources.json").get("files", {})
-    here = {p[8:]: d for p, d in b.files.items() if p.startswith("sources/")}
-    for path in sorted(set(named) | set(here)):
+    same = not b.tag or sha256(b.files.get("sources.json", b"")) == b.tag["sources"]
+    text = "the tag names other sources: a control, mapping, scope,"
+    b.must(same, "sources.json", f"{text} annotation or sign-off was changed")
+    here = {path for path in b.files if path.startswith("sources/")}
+    named = {f"sources/{path}": row["sha256"] for path, row in b.sources.items()}
+    for path in sorted(here | set(named)):
         if path not in here:
-            b.wrong(f"sources/{path}: is named by sources.json, but absent")
+            b.wrong(f"{path}: is named by sources.json, but absent")
         elif path not in named:
-            b.wrong(f"sources/{path}: is an extra file: sources.json lacks it")
-        elif named[path]["sha256"] != sha256(here[path]):
-            b.wrong(f"sources/{path}: is not the file that sources.json names")
-    facts = b.document("facts.json")
-    for row in facts.get("controls", []) + facts.get("annotations", []):
-        if named.get(row["path"], {}).get("sha256") != row["sha256"]:
-            b.wrong(f"sources/{row['path']}: is not the file facts.json rests on")
-    scope(b, facts, named)
+            b.wrong(f"{path}: is an extra file: sources.json lacks it")
+        elif named[path] != sha256(b.files[path]):
+            b.wrong(f"{path}: is not the file that sources.json names")
+    for row in b.facts.get("controls", []) + b.facts.get("annotations", []):
+        rests_on(b, row)
+    path = f"signoffs/{b.facts.get('assessment')}/assessment.yml"
+    stated, own = b.facts.get("scope", {}), b.sources.get(path, {}).get("tree", {})
+    due = {
+        "accounts": sorted(map(list, own.get("accounts", {}).items())),
+        "framework": own.get("framework"),
+        "period": sorted(map(moment, own.get("period", {}).values())),
+        "regions": sorted(own.get("regions", [])),
+    }
+    found = {
+        "accounts": sorted(stated.get("accounts", [])),
+        "framework": stated.get("framework"),
+        "period": list(map(moment, stated.get("period", []))),
+        "regions": stated.get("regions"),
+    }
+    text = "its scope is not the one that facts.json states"
+    b.must(found == due, f"sources/{path}", text)
 
 
-def scope(b: Bundle, facts: Table, named: Table) -> None:
-    """Compare the scope that facts.json states with the assessment's own file."""
-    path = f"signoffs/{facts.get('assessment')}/assessment.yml"
-    tree, stated = named.get(path, {}).get("tree", {}), facts.get("scope", {})
-    accounts = sorted(
-        [name, number] for name, number in tree.get("accounts", {}).items()
-    )
-    period = [tree.get("period", {}).get(edge, "") for edge in ("start", "end")]
-    same = (
-        sorted(stated.get("accounts", [])) == accounts
-        and stated.get("regions") == sorted(tree.get("regions", []))
-        and [moment(t) for t in stated.get("period", [])] == [moment(t) for t in period]
-        and stated.get("framework") == tree.get("framework")
-    )
-    if not same:
-        b.wrong(f"sources/{path}: its scope is not the one that facts.json states")
+def rests_on(b: Bundle, row: Table) -> None:
+    """Compare a file that a fact names by its digest with sources.json."""
+    same = b.sources.get(row["path"], {}).get("sha256") == row["sha256"]
+    b.must(same, f"sources/{row['path']}", "is not the file facts.json rests on")
 
 
 def coverage(b: Bundle) -> None:
     """Find time that no run covers and no published gap admits."""
-    facts = b.document("facts.json")
-    start, end = (moment(t) for t in facts.get("period", ["", ""]))
-    at, holes = start, []
-    for _, m, _ in b.runs.get("config", []):
-        window = [moment(m["window"][edge]) for edge in ("start", "end")]
-        if m["kind"] == "correction" or window[1] <= start or at >= end:
-            continue
-        if window[0] > at:
-            holes.append((at, min(window[0], end)))
-        at = max(at, window[1])
-    gaps = {
-        (moment(gap["start"]), moment(gap["end"]))
-        for gap in facts.get("gaps", [])
-        if gap["reason"] == "no-run"
-    }
-    for hole in holes:
-        if hole not in gaps:
-            b.wrong(
-                f"no run covers {hole[0]} to {hole[1]}, and no published gap says so"
-            )
+    at, end = map(moment, b.facts["period"])
+    silent = [gap for gap in b.facts.get("gaps", []) if gap["reason"] == "no-run"]
+    gaps = [(moment(gap["start"]), moment(gap["end"])) for gap in silent]
+    for run in b.runs.get("config", []):
+        if run.regular and run.end > at and at < end:
+            until = min(run.start, end)
+            if run.start > at and (at, until) not in gaps:
+                text = f"no run covers {at} to {until}, and no published gap says so"
+                b.wrong(text)
+            at = run.end
     if at < end:
-        b.lacking(f"the ledger ends at {at}, before the period does ({end})")
+        b.wrong(f"the ledger ends at {at}, before the period does ({end})", LACKING)
 
 
-# --- packs and states ---
+# --- 7: packs, and the states and events in them ---
+
+
+def carried(stored: Table) -> str:
+    """Name the file that carries the records of a pack."""
+    return f"packs/{stored['content_sha256']}.leaves"
+
+
+def shown(b: Bundle, stored: Table) -> list[bytes]:
+    """Give the records of a carried pack, without those withheld as leaf hashes."""
+    lines = b.files.get(carried(stored), b"").split(b"\n")[:-1]
+    return [line for line in lines if not line.startswith(b"#")]
 
 
 def packs(b: Bundle) -> None:
-    """Recompute the Merkle root of each carried pack."""
+    """Recompute the Merkle root of each carried pack; name those that are absent."""
     named = {
-        stored["content_sha256"]: (path, stored)
+        carried(stored): (run.path, stored)
         for runs in b.runs.values()
-        for path, m, _ in runs
-        for stored in m.get("objects", [])
+        for run in runs
+        for stored in run.stored()
         if stored.get("records_root")
     }
     for path, data in sorted(b.files.items()):
-        found = PACK.match(path)
-        if not found:
-            continue
-        if found[1] not in named:
-            if b.whole:
-                b.wrong(f"{path}: no run manifest names this pack")
-            continue
-        owner, stored = named[found[1]]
-        lines = data.split(b"\n")[:-1]
-        hidden = [line for line in lines if line.startswith(b"#")]
-        odd = any(not re.match(rb"#[0-9a-f]{64}\Z", line) for line in hidden)
-        if odd or not data.endswith(b"\n"):
-            b.wrong(f"{path}: a line is neither a record nor a leaf hash")
-            continue
-        leaves = [
-            bytes.fromhex(line[1:].decode()) if line.startswith(b"#") else leaf(line)
-            for line in lines
-        ]
-        if root_of(leaves).hex() != stored["records_root"]:
-            b.wrong(f"{path}: its Merkle root is not the one in {owner}")
-        if len(lines) != stored["records"]:
-            b.wrong(f"{path}: it has not the records that {owner} counts")
+        if PACK.match(path) and path in named:
+            pack(b, path, data, *named[path])
+        elif PACK.match(path) and b.whole:
+            b.wrong(f"{path}: no run manifest names this pack")
     if b.whole:
         for path in sorted(needed(b) - set(b.files)):
             b.wrong(f"{path}: is absent, though the report rests on it")
@@ -494,142 +514,116 @@ def packs(b: Bundle) -> None:
         events(b)
 
 
+def pack(b: Bundle, path: str, data: bytes, owner: str, stored: Table) -> None:
+    """Compare one pack with the manifest that owns it."""
+    *lines, rest = data.split(b"\n")
+    hidden = [line for line in lines if line.startswith(b"#")]
+    if rest or not lines or not all(HIDDEN.match(line) for line in hidden):
+        b.wrong(f"{path}: a line is neither a record nor a leaf hash")
+        return
+    leaves = [
+        bytes.fromhex(line[1:].decode()) if line.startswith(b"#") else leaf(line)
+        for line in lines
+    ]
+    same = root_of(leaves).hex() == stored["records_root"]
+    b.must(same, path, f"its Merkle root is not the one in {owner}")
+    same = len(lines) == stored["records"]
+    b.must(same, path, f"it has not the records that {owner} counts")
+
+
 def needed(b: Bundle) -> set[str]:
-    """Name the packs behind each deviation and gap, and behind each sign-off."""
-    facts = b.document("facts.json")
-    items = facts.get("deviations", []) + facts.get("gaps", [])
+    """Name the packs behind each deviation and gap, each sign-off and event count."""
+    facts, scope = b.facts, scope_of(b.facts["scope"])
+    items = facts["deviations"] + facts["gaps"]
     edges = {moment(i[edge]) for i in items for edge in ("start", "end") if i[edge]}
-    rows = facts.get("requirements", [])
-    judged = [each for row in rows for each in [row["judgement"], *row["attestations"]]]
+    judged = [row["judgement"] for row in facts["requirements"]]
+    judged += [each for row in facts["requirements"] for each in row["attestations"]]
     merges = {each["pull"]["merge"] for each in judged if "pull" in each}
-    stored = [
-        each
-        for run in b.runs.get("config", [])
-        if any(window_of(run, "start") <= at < window_of(run, "end") for at in edges)
-        for each in run[1].get("objects", [])
-        if each["role"] == "records"
-    ]
-    for _, m, _ in b.runs.get("reviews", []):
-        if merges & {pull["merge"] for pull in m.get("pulls", [])}:
-            stored += m.get("objects", [])
-    stored += counted_events(b, facts)
-    return {
-        f"packs/{each['content_sha256']}.leaves"
-        for each in stored
-        if each.get("records_root")
-    }
-
-
-def counted_events(b: Bundle, facts: Table) -> list[Table]:
-    """Give the record packs of the events that a control counts."""
-    queries = {
-        each["evidence"]
-        for row in facts.get("findings", [])
-        for each in row.get("events", [])
-    }
-    if not queries:
-        return []
-    accounts = {number for _, number in facts["scope"]["accounts"]}
-    start, end = (moment(text) for text in facts["scope"]["period"])
-    return [
-        each
-        for run in b.runs.get("cloudtrail", [])
-        if window_of(run, "end") > start and window_of(run, "start") < end
-        if any(
-            query_of(row) in queries and row["account"] in accounts
-            for row in run[1].get("event_counts", [])
-        )
-        for each in run[1].get("objects", [])
-        if each["role"] == "records"
-    ]
-
-
-def events(b: Bundle) -> None:
-    """Count the carried events again, by query and place."""
-    facts = b.document("facts.json")
-    scope = facts.get("scope", {})
-    accounts = {number for _, number in scope.get("accounts", [])}
-    for path, m, _ in b.runs.get("cloudtrail", []):
-        own: dict[tuple[str, str, str], list[bytes]] = {}
-        for each in m.get("objects", []):
-            data = b.files.get(f"packs/{each.get('content_sha256')}.leaves", b"")
-            if each["role"] != "records" or not data:
-                continue
-            for line in data.split(b"\n")[:-1]:
-                if not line.startswith(b"#"):
-                    row = parse(line)
-                    key = (query_of(row), row["account"], row["region"])
-                    own.setdefault(key, []).append(line)
-        for row in m.get("event_counts", []) if own else []:
-            if row["account"] not in accounts:
-                continue
-            if row["region"] not in heard(row["source"], scope):
-                continue
-            lines = own.get((query_of(row), row["account"], row["region"]), [])
-            if (len(lines), merkle(sorted(lines))) != (row["count"], row["root"]):
-                b.wrong(f"{path}: its carried events are not those that it counts")
+    counted = [each for row in facts["findings"] for each in row.get("events", [])]
+    queries = {each["evidence"] for each in counted}
+    stored = []
+    for run in b.runs.get("config", []):
+        if any(run.start <= at < run.end for at in edges):
+            stored += run.stored("records")
+    for run in b.runs.get("reviews", []):
+        if merges & {pull["merge"] for pull in run.m.get("pulls", [])}:
+            stored += run.stored()
+    for run in b.runs.get("cloudtrail", []):
+        rows = run.m.get("event_counts", [])
+        asked = {query_of(row) for row in rows if row["account"] in scope.accounts}
+        if run.end > scope.start and run.start < scope.end and queries & asked:
+            stored += run.stored("records")
+    return {carried(each) for each in stored if each.get("records_root")}
 
 
 def states(b: Bundle) -> None:
     """Fold the opening states through every run, comparing each recorded root."""
-    stated = b.document("facts.json").get("scope", {})
-    accounts = {number for _, number in stated.get("accounts", [])}
-    start, end = (moment(t) for t in stated.get("period", ["", ""]))
-    regular = [
-        run for run in b.runs.get("config", []) if run[1]["kind"] != "correction"
-    ]
-    if len(regular) != len(b.runs.get("config", [])) or not regular:
+    scope, runs = scope_of(b.facts["scope"]), b.runs.get("config", [])
+    if not runs or not all(run.regular for run in runs):
         return
-    before = [i for i, r in enumerate(regular) if window_of(r, "end") <= start]
-    until = [i for i, r in enumerate(regular) if window_of(r, "start") < end]
-    first = before[-1] if before else 0
-    current = carried_states(b, regular[first])
-    for path, m, rules in regular[first : until[-1] + 1]:
-        moved = set()
-        for move in m.get("transitions", []) if path != regular[first][0] else []:
+    first = max((i for i, r in enumerate(runs) if r.end <= scope.start), default=0)
+    until = max(i for i, r in enumerate(runs) if r.start < scope.end)
+    opening, closing = runs[first], runs[until]
+    current = carried_states(b, opening)
+    for run in runs[first : until + 1]:
+        moves = run.m.get("transitions", []) if run is not opening else []
+        for move in moves:
             own = current.setdefault(move["instance"], {})
-            moved.add(move["instance"])
             own[move["resource"]] = (move["after"], move["at"])
             if move["after"] == "ABSENT":
                 del own[move["resource"]]
-        for key, row in rules.items():
-            due = path == regular[first][0] or key in moved
-            if not due or row["account"] not in accounts:
-                continue
-            if row["region"] not in stated["regions"]:
-                continue
-            rows = [[name, *state] for name, state in current.get(key, {}).items()]
-            if row["records_root"] != merkle(sorted(canonical(r) for r in rows)):
-                b.wrong(
-                    f"{path}: records_root of {row['rule']} in {row['account']} is not"
-                    " that of its states"
-                )
-    closing = regular[until[-1]]
-    ours = {k for k, row in closing[2].items() if row["account"] in accounts}
-    last = {
-        k: rows for k, rows in carried_states(b, closing).items() if k in ours and rows
-    }
-    if last != {k: rows for k, rows in current.items() if k in ours and rows}:
-        b.wrong(f"{closing[0]}: the transitions do not lead to its state pack")
+        due = {move["instance"] for move in moves} if run is not opening else run.rules
+        for key, row in run.rules.items():
+            if key in due and scope.holds(row):
+                rows = [[name, *state] for name, state in current.get(key, {}).items()]
+                same = row["records_root"] == merkle(sorted(map(canonical, rows)))
+                text = f"records_root of {row['rule']} in {row['account']}"
+                b.must(same, run.path, f"{text} is not that of its states")
+    ends = carried_states(b, closing)
+    for key, row in closing.rules.items():
+        same = current.get(key, {}) == ends.get(key, {})
+        text = "the transitions do not lead to its state pack"
+        b.must(same or row["account"] not in scope.accounts, closing.path, text)
 
 
 def carried_states(b: Bundle, run: Run) -> dict[str, dict[str, tuple[str, str]]]:
     """Read a run's state pack, as far as it is in scope."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for stored in run[1].get("objects", []):
-        if stored["role"] != "state":
-            continue
-        path = f"packs/{stored['content_sha256']}.leaves"
-        if path not in b.files:
-            b.wrong(f"{run[0]}: its state pack is not carried ({path})")
-        for line in b.files.get(path, b"").split(b"\n")[:-1]:
-            if not line.startswith(b"#"):
-                for key, name, state, since in parse(line)["states"]:
-                    found.setdefault(key, {})[name] = (state, since)
+    for stored in run.stored("state"):
+        path = carried(stored)
+        b.must(path in b.files, run.path, f"its state pack is not carried ({path})")
+        for line in shown(b, stored):
+            for key, name, state, since in parse(line)["states"]:
+                found.setdefault(key, {})[name] = (state, since)
     return found
 
 
-# --- the release ---
+def events(b: Bundle) -> None:
+    """Count the carried events again, by query and place."""
+    scope = scope_of(b.facts["scope"])
+    for run in b.runs.get("cloudtrail", []):
+        own: dict[tuple[str, str, str], list[bytes]] = {}
+        for stored in run.stored("records"):
+            for line in shown(b, stored):
+                own.setdefault(place_of(parse(line)), []).append(line)
+        for row in run.m.get("event_counts", []) if own else []:
+            lines = own.get(place_of(row), [])
+            same = (len(lines), merkle(sorted(lines))) == (row["count"], row["root"])
+            text = "its carried events are not those that it counts"
+            b.must(same or not scope.hears(row["source"], row), run.path, text)
+
+
+def query_of(row: Table) -> str:
+    """Name the evidence that asks for an event."""
+    return f"cloudtrail:{row['source']}:{row['event']}"
+
+
+def place_of(row: Table) -> tuple[str, str, str]:
+    """Give the query that an event answers, and where it was recorded."""
+    return query_of(row), row["account"], row["region"]
+
+
+# --- 8: the release ---
 
 
 def release(b: Bundle) -> None:
@@ -637,50 +631,40 @@ def release(b: Bundle) -> None:
     m = b.document("manifest.json")
     listed = m.get("files", {})
     for path, row in sorted(listed.items()):
+        data = b.files.get(path, b"")
         if path not in b.files:
             b.wrong(f"{path}: is listed in manifest.json, but absent")
-        elif (row["sha256"], row["size"]) != (
-            sha256(b.files[path]),
-            len(b.files[path]),
-        ):
+        elif (row["sha256"], row["size"]) != (sha256(data), len(data)):
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
-        known = any(form.match(path) for form in (PACK, MANIFEST, BESIDE))
-        if not known and not path.startswith("sources/"):
-            b.wrong(f"{path}: is an extra file: manifest.json lacks it")
+        known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
+        known = known or BESIDE.match(path)
+        b.must(known, path, "is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")
-    root = merkle(
-        canonical([path, row["sha256"], row["size"]])
-        for path, row in sorted(listed.items())
-    )
-    facts_root = sha256(b.files.get("facts.json", b""))
-    if (m.get("publication_root"), m.get("facts_root")) != (root, facts_root):
-        b.wrong("manifest.json: its roots are not those of its files")
+    rows = [[path, row["sha256"], row["size"]] for path, row in sorted(listed.items())]
+    root, facts = merkle(map(canonical, rows)), sha256(b.files.get("facts.json", b""))
+    same = (m.get("publication_root"), m.get("facts_root")) == (root, facts)
+    b.must(same, "manifest.json", "its roots are not those of its files")
     if b.tag is None:
         return
-    for what, value in (
-        ("commit", m.get("commit")),
-        ("release", m.get("release")),
-        ("assessment", m.get("assessment")),
-        ("toolchain", digest_of(m.get("toolchain", {}))),
-    ):
-        if b.tag[what] != value:
-            b.wrong(f"manifest.json: the tag names another {what}")
-    if not tagged(b):
-        b.wrong("release.tag: is not the tag in repo.bundle, or that is damaged")
-    if b.tag["facts"] != facts_root:
-        b.wrong("facts.json: is not what the tag names (facts-root)")
+    due = {name: m.get(name) for name in ("commit", "release", "assessment")}
+    due["toolchain"] = digest_of(m.get("toolchain", {}))
+    for what, value in due.items():
+        same = b.tag[what] == value
+        b.must(same, "manifest.json", f"the tag names another {what}")
+    text = "is not the tag in repo.bundle, or that is damaged"
+    b.must(carries_tag(b, b.tag), "release.tag", text)
+    same = b.tag["facts"] == facts
+    b.must(same, "facts.json", "is not what the tag names (facts-root)")
     if b.tag["publication"] != root:
-        b.wrong(
-            "a published file (site, PDF, data) is not the one that the tag names"
-            " (publication-root)"
-        )
+        text = "a published file (site, PDF, data) is not the one that the tag names"
+        b.wrong(f"{text} (publication-root)")
 
 
-def tagged(b: Bundle) -> bool:
+def carries_tag(b: Bundle, tag: Table) -> bool:
     """Tell whether repo.bundle names this tag and commit alone, and is whole."""
-    raw, tag = b.files["release.tag"], b.tag or {}
+    raw, data = b.files["release.tag"], b.files.get("repo.bundle", b"")
     kind = hashlib.sha1 if len(tag["commit"]) == len("0" * 40) else hashlib.sha256
     name = kind(b"tag %d\x00" % len(raw) + raw).hexdigest()
     # An addendum, X-r3, carries the tag of the release before it, X-r2, and no other.
@@ -688,121 +672,104 @@ def tagged(b: Bundle) -> bool:
     row = rf"[0-9a-f]{{{len(name)}}} refs/tags/{re.escape(first)}"
     row += rf"-r{int(number) - 1}" if number.isdecimal() and number != "2" else ""
     before = rf"(?:{row}\n)?" if first and number.isdecimal() else ""
-    head = (
+    top = (
         rf"# v2 git bundle\n{tag['commit']} HEAD\n{tag['commit']} refs/heads/[!-~]+\n"
         rf"{before}{name} refs/tags/{re.escape(tag['release'])}\n{before}\n"
     )
-    data = b.files.get("repo.bundle", b"")
-    found, size = re.match(head.encode(), data), kind().digest_size
+    found, size = re.match(top.encode(), data), kind().digest_size
     pack = data[found.end() : -size] if found else b""
     return bool(found) and kind(pack).digest() == data[-size:]
 
 
-# --- sign-offs ---
+# --- 9: sign-offs ---
 
 
 def signoffs(b: Bundle) -> None:
     """Compare what each sign-off was over with what is here."""
-    facts, parsed = b.document("facts.json"), b.document("sources.json")
-    for row in facts.get("requirements", []):
-        status = row["status"]
+    for row in b.facts.get("requirements", []):
+        number, status = row["number"], row["status"]
         if status not in {"signed", "signed with deviations"}:
-            b.wrong(f"{row['number']} is published as {status}", OPEN)
+            b.wrong(f"{number} is published as {status}", OPEN)
         for name in row["unannotated"]:
-            b.wrong(f"{row['number']}: {name} is not annotated", OPEN)
-        if not status.startswith("signed"):
-            continue
-        folder = f"signoffs/{facts['assessment']}/"
-        for judged in [row["judgement"], *row["attestations"]]:
-            file = judged["file"]
-            if parsed["files"].get(file["path"], {}).get("sha256") != file["sha256"]:
-                b.wrong(f"sources/{file['path']}: is not the file facts.json rests on")
-        over = [(f"requirements/{row['number']}.yml", sorted(row["controls"]), row)]
-        over += [(f"controls/{name}.yml", [name], None) for name in row["controls"]]
-        for path, controls, requirement in over:
-            file = parsed.get("files", {}).get(folder + path)
-            if file is None:
-                b.wrong(f"{row['number']} is published as {status} without {path}")
-                continue
-            signed = {part["name"]: part["sha256"] for part in file["tree"]["subject"]}
-            now = subject(b, facts, parsed, controls, requirement)
-            for name, digest in now.items():
-                if signed.get(name) != digest:
-                    b.wrong(
-                        f"{row['number']} is published as {status}, but {path} is"
-                        f" stale: {name} was {str(signed.get(name))[:12]}, is"
-                        f" {digest[:12]}"
-                    )
+            b.wrong(f"{number}: {name} is not annotated", OPEN)
+        if status.startswith("signed"):
+            for judged in [row["judgement"], *row["attestations"]]:
+                rests_on(b, judged["file"])
+            said = f"{number} is published as {status}"
+            over(b, said, f"requirements/{number}.yml", sorted(row["controls"]), number)
+            for name in row["controls"]:
+                over(b, said, f"controls/{name}.yml", [name], "")
 
 
-def subject(
-    b: Bundle,
-    facts: Table,
-    parsed: Table,
-    controls: list[str],
-    requirement: Table | None,
-) -> dict[str, str]:
-    """Give what an attestation (one control) or sign-off (requirement) binds."""
-    trees = parsed["files"]
-    files_of = {name: trees[f"controls/{name}.yml"] for name in controls}
+def over(b: Bundle, said: str, path: str, controls: list[str], number: str) -> None:
+    """Compare one sign-off, or attestation of one control, with what it is over."""
+    file = b.sources.get(f"signoffs/{b.facts['assessment']}/{path}")
+    if file is None:
+        b.wrong(f"{said} without {path}")
+        return
+    signed = {part["name"]: part["sha256"] for part in file["tree"]["subject"]}
+    for name, digest in subject(b, controls, number).items():
+        if signed.get(name) != digest:
+            was = f"{name} was {str(signed.get(name))[:12]}, is {digest[:12]}"
+            b.wrong(f"{said}, but {path} is stale: {was}")
+
+
+def subject(b: Bundle, controls: list[str], number: str) -> Table:
+    """Give, by name, the digests that a sign-off of this requirement binds.
+
+    Without number: those that an attestation of one control binds.
+    """
+    facts, trees = b.facts, b.sources
+    files = {name: trees[f"controls/{name}.yml"] for name in controls}
     evidence = {
-        name: [source(parsed, row) for row in files_of[name]["tree"]["evidence"]]
-        for name in controls
+        name: [source(b, row) for row in file["tree"]["evidence"]]
+        for name, file in files.items()
     }
+    table = [[name, rows] for name, rows in evidence.items()]
     own = [row for row in facts["findings"] if row["control"] in controls]
-    ids = {item["id"] for row in own for item in row["deviations"] + row["gaps"]}
+    covered = {item["id"] for row in own for item in row["deviations"] + row["gaps"]}
     papers = {name for row in own for name in row["documents"]}
-    table = [[name, evidence[name]] for name in controls]
-    if requirement is None:
-        mapping = {"control": controls[0], "evidence": table}
-        scope = facts["scope"]
-    else:
-        mapping = mapped(facts, trees, requirement, controls, table)
-        scope = dict(facts["scope"], **judged_by(facts, trees, requirement))
-    found = {
-        "controls": digest_of([[name, files_of[name]["sha256"]] for name in controls]),
-        "mapping": digest_of(mapping),
-        "scope": digest_of(scope),
-        "evidence": evidence_root(b, facts["scope"], evidence),
-        "findings": digest_of(own),
-        "annotations": digest_of(
-            [
-                [note["path"], note["sha256"]]
-                for note in sorted(facts["annotations"], key=lambda note: note["path"])
-                if (ids | set(controls)) & set(note["covers"])
-            ]
-        ),
-        "manual": digest_of(
-            [
-                [paper["path"], paper["sha256"], paper["object"]["sha256"]]
-                for paper in sorted(facts["manual"], key=lambda paper: paper["path"])
-                if paper["id"] in papers
-            ]
-        ),
+    binds: Table = {
+        "controls": [[name, file["sha256"]] for name, file in files.items()],
+        "mapping": {"control": "".join(controls), "evidence": table},
+        "scope": facts["scope"],
+        "findings": own,
+        "annotations": [
+            [note["path"], note["sha256"]]
+            for note in sorted(facts["annotations"], key=lambda note: note["path"])
+            if (covered | set(controls)) & set(note["covers"])
+        ],
+        "manual": [
+            [paper["path"], paper["sha256"], paper["object"]["sha256"]]
+            for paper in sorted(facts["manual"], key=lambda paper: paper["path"])
+            if paper["id"] in papers
+        ],
     }
-    if requirement is not None:
+    if number:
+        binds["mapping"] = dict(mapped(b, number, controls), evidence=table)
+        binds["scope"] = dict(facts["scope"], **judged_by(b, number))
         folder = f"signoffs/{facts['assessment']}/controls"
-        found["attestations"] = digest_of(
-            [
-                [name, trees[f"{folder}/{name}.yml"]["sha256"]]
-                for name in controls
-                if f"{folder}/{name}.yml" in trees
-            ]
-        )
-    return found
+        paths = {name: f"{folder}/{name}.yml" for name in controls}
+        binds["attestations"] = [
+            [name, trees[path]["sha256"]]
+            for name, path in paths.items()
+            if path in trees
+        ]
+    digests = {name: digest_of(value) for name, value in binds.items()}
+    return {**digests, "evidence": evidence_root(b, facts["scope"], evidence)}
 
 
-def source(parsed: Table, row: Table) -> Table:
+def source(b: Bundle, row: Table) -> Table:
     """Resolve one kind of evidence that a control names to what it demands."""
     if "config" in row:
         name, custom = row["config"], row.get("custom")
-        identifier = f"custom-{custom}:{name}" if custom else parsed["rules"][name]
+        rules = b.document("sources.json")["rules"]
+        identifier = f"custom-{custom}:{name}" if custom else rules[name]
         parameters = row.get("parameters", {})
         key = "config:" + name
         return {"key": key, "identifier": identifier, "parameters": parameters}
     if "cloudtrail" in row:
-        query = row["cloudtrail"]
-        return {"key": f"cloudtrail:{query['source']}:{query['event']}"}
+        return {"key": query_of(row["cloudtrail"])}
     kind = next(name for name in ("snapshot", "security-hub", "manual") if name in row)
     found: Table = {"key": f"{kind}:{row[kind]}"}
     if row.get("parameters"):
@@ -812,16 +779,10 @@ def source(parsed: Table, row: Table) -> Table:
     return found
 
 
-def mapped(
-    facts: Table,
-    trees: Table,
-    requirement: Table,
-    controls: list[str],
-    table: list[Any],
-) -> Table:
-    """Give the mapping that a sign-off is bound to."""
-    entry = trees[f"frameworks/{facts['framework']['id']}.yml"]["tree"]
-    item = entry["requirements"][requirement["number"]]
+def mapped(b: Bundle, number: str, controls: list[str]) -> Table:
+    """Give the mapping of a requirement, as its framework's file has it."""
+    tree = b.sources[f"frameworks/{b.facts['framework']['id']}.yml"]["tree"]
+    item = tree["requirements"][number]
     # A mapping that is only proposed is no part of what was assessed.
     reviewed = {
         row if isinstance(row, str) else row["control"]
@@ -829,19 +790,17 @@ def mapped(
         if isinstance(row, str) or row["state"] == "reviewed"
     }
     return {
-        "requirement": requirement["number"],
+        "requirement": number,
         "title": item["title"],
         "controls": controls if set(controls) == reviewed else [],
         "inherited": item.get("inherited", ""),
         "not-applicable": item.get("not-applicable", ""),
-        "evidence": table,
     }
 
 
-def judged_by(facts: Table, trees: Table, requirement: Table) -> Table:
+def judged_by(b: Bundle, number: str) -> Table:
     """Give the part of the scope that names who judges a requirement."""
-    path = f"signoffs/{facts['assessment']}/assessment.yml"
-    tree, number = trees[path]["tree"], requirement["number"]
+    tree = b.sources[f"signoffs/{b.facts['assessment']}/assessment.yml"]["tree"]
     assessors = tree["assessors"]
     return {
         "assessor": assessors.get(number, assessors.get("default", "")),
@@ -854,139 +813,102 @@ def judged_by(facts: Table, trees: Table, requirement: Table) -> Table:
 
 
 def evidence_root(b: Bundle, scope: Table, evidence: Table) -> str:
-    """Give the Merkle root over what runs recorded of the demanded rules."""
-    demands = [row for rows in evidence.values() for row in rows if "identifier" in row]
-    accounts = {number for _, number in scope["accounts"]}
-    start, end = (moment(text) for text in scope["period"])
+    """Give the Merkle root over what the runs recorded of the evidence in demand."""
+    demands = [row for rows in evidence.values() for row in rows]
+    keys, within = {row["key"] for row in demands}, scope_of(scope)
+    leaves = rule_leaves(b, within, [row for row in demands if "identifier" in row])
+    for _, runs in sorted(b.runs.items()):
+        leaves += [
+            canonical([run.m["stream"], run.m["seq"], row])
+            for run in runs
+            if touches(run, within)
+            for row in run.m.get("observations", [])
+            if row["evidence"] in keys and within.holds(row, "global")
+        ]
+    return merkle(leaves + event_leaves(b, within, keys))
+
+
+def touches(run: Run, scope: Scope) -> bool:
+    """Tell whether a run's window meets the period, or ends where that begins."""
+    return run.end >= scope.start and run.start < scope.end
+
+
+def rule_leaves(b: Bundle, scope: Scope, demands: list[Table]) -> list[bytes]:
+    """Give a leaf per run and rule in demand: its root of states, and its moves."""
+    asked: dict[str, list[Any]] = {}
+    for row in demands:
+        asked.setdefault(row["identifier"], []).append(row["parameters"].items())
     leaves = []
     for run in b.runs.get("config", []):
-        _, m, rules = run
-        if window_of(run, "end") < start or window_of(run, "start") >= end:
-            continue
-        for key, row in sorted(rules.items()):
-            wanted = any(
-                d["identifier"] == row["identifier"]
-                and d["parameters"].items() <= row.get("parameters", {}).items()
-                for d in demands
-            )
-            if not wanted or row["account"] not in accounts:
-                continue
-            if row["region"] not in scope["regions"]:
-                continue
-            record = [m["stream"], m["seq"], key, row["account"], row["region"]]
-            record.append(row["records_root"])
-            moves = [t for t in m.get("transitions", []) if t["instance"] == key]
-            names = ("resource", "at", "before", "after", "precision", "cause")
-            rows = [[t.get(name, "") for name in names] for t in moves]
-            if rows:
-                rows.sort(key=lambda r: (moment(r[1]), r[0], *r[2:]))
-                record.append(digest_of(rows))
-            leaves.append(canonical(record))
-    keys = {row["key"] for rows in evidence.values() for row in rows}
-    for _, runs in sorted(b.runs.items()):
-        for run in runs:
-            if window_of(run, "end") < start or window_of(run, "start") >= end:
-                continue
-            leaves += [
-                canonical([run[1]["stream"], run[1]["seq"], row])
-                for row in run[1].get("observations", [])
-                if row["evidence"] in keys
-                and row["account"] in accounts
-                and row["region"] in {*scope["regions"], "global"}
-            ]
-    queries = {row["key"] for rows in evidence.values() for row in rows}
-    leaves += event_leaves(b, scope, queries)
-    return merkle(leaves)
-
-
-def event_leaves(b: Bundle, scope: Table, queries: set[str]) -> list[bytes]:
-    """Give a leaf per run, event query and place: count, root, head of digests."""
-    accounts = {number for _, number in scope["accounts"]}
-    start, end = (moment(text) for text in scope["period"])
-    leaves = []
-    for run in b.runs.get("cloudtrail", []):
-        m = run[1]
-        if window_of(run, "end") <= start or window_of(run, "start") >= end:
-            continue
-        heads = {
-            (row["account"], row["region"]): row["head_sha256"]
-            for row in m.get("chains", [])
-        }
-        rows = {
-            (query_of(row), row["account"], row["region"]): row
-            for row in m.get("event_counts", [])
-        }
-        places = sorted(
-            (row["account"], row["region"])
-            for row in m.get("coverage", {}).get("collected", [])
-        )
-        asked = sorted((row["source"], row["event"]) for row in m.get("asked", []))
-        for service, event in asked:
-            key = f"cloudtrail:{service}:{event}"
-            if key not in queries:
-                continue
-            for account, region in places:
-                if account not in accounts or region not in heard(service, scope):
-                    continue
-                row = rows.get((key, account, region), {})
-                record = [m["stream"], m["seq"], key, account, region]
-                record += [row.get("count", 0), row.get("root", merkle([]))]
-                leaves.append(canonical([*record, heads.get((account, region), "")]))
+        found = run.rules.items() if touches(run, scope) else ()
+        wanted = [item for item in found if item[1]["identifier"] in asked]
+        for key, row in sorted(wanted):
+            given = row.get("parameters", {}).items()
+            met = any(each <= given for each in asked[row["identifier"]])
+            if met and scope.holds(row):
+                moves = run.m.get("transitions", [])
+                moves = [move for move in moves if move["instance"] == key]
+                moves = [[move.get(name, "") for name in MOVE] for move in moves]
+                moves.sort(key=lambda r: (moment(r[1]), r[0], *r[2:]))
+                record = [run.m["stream"], run.m["seq"], key, row["account"]]
+                record += [row["region"], row["records_root"]]
+                leaves.append(canonical(record + [digest_of(moves)] * bool(moves)))
     return leaves
 
 
-def query_of(row: Table) -> str:
-    """Name the evidence that asks for an event."""
-    return f"cloudtrail:{row['source']}:{row['event']}"
+def event_leaves(b: Bundle, scope: Scope, keys: set[str]) -> list[bytes]:
+    """Give a leaf per run, event query and place: count, root, head of digests."""
+    leaves = []
+    for run in b.runs.get("cloudtrail", []):
+        m, own = run.m, run.end > scope.start and run.start < scope.end
+        heads = {(row["account"], row["region"]): row for row in m.get("chains", [])}
+        counts = {place_of(row): row for row in m.get("event_counts", [])}
+        asked = sorted((row["source"], row["event"]) for row in m.get("asked", []))
+        places = m.get("coverage", {}).get("collected", [])
+        places = sorted((row["account"], row["region"]) for row in places)
+        for service, event in asked if own else []:
+            key = f"cloudtrail:{service}:{event}"
+            for account, region in places if key in keys else []:
+                row = {"account": account, "region": region}
+                row.update(counts.get((key, account, region), {}))
+                if scope.hears(service, row):
+                    record = [m["stream"], m["seq"], key, account, region]
+                    record += [row.get("count", 0), row.get("root", merkle([]))]
+                    last = heads.get((account, region), {}).get("head_sha256", "")
+                    leaves.append(canonical([*record, last]))
+    return leaves
 
 
-def heard(service: str, scope: Table) -> set[str]:
-    """Give the Regions in which a service's events belong to a scope."""
-    regions = set(scope["regions"])
-    first = min(regions, default="")
-    home = "us-east-1"
-    if first.startswith("cn-"):
-        home = "cn-north-1"
-    elif first.startswith("us-gov-"):
-        home = "us-gov-west-1"
-    if service in AT_HOME:
-        return {*regions, home}
-    return regions
+# --- the steps, in order ---
 
-
-AT_HOME = {
-    f"{name}.amazonaws.com"
-    for name in ("iam", "cloudfront", "sts", "signin", "organizations", "route53")
+STEPS = {
+    "paths": paths,
+    "files": files,
+    "form": form,
+    "ledger": ledger,
+    "sources": sources,
+    "coverage": coverage,
+    "packs": packs,
+    "release": release,
+    "sign-offs": signoffs,
 }
-"""Services whose events a trail records in its home of global services."""
-
-
-STEPS = (paths, files, form, ledger, sources, coverage, packs, release, signoffs)
+UNREADABLE = (Wrong, LookupError, TypeError, ValueError, AttributeError)
 
 
 def verify(folder: str) -> tuple[int, Bundle]:
-    """Run every step; give the exit code and the faults as (code, step, text)."""
+    """Run every step; give the exit code and the bundle with its faults."""
     b = Bundle(folder)
-    for step in STEPS:
-        b.step = "sign-offs" if step is signoffs else step.__name__
+    for b.step, step in STEPS.items():
         if step is signoffs and not (b.whole and b.runs):
             continue
         try:
             step(b)
-        except (
-            Wrong,
-            KeyError,
-            TypeError,
-            ValueError,
-            IndexError,
-            AttributeError,
-        ) as e:
-            b.wrong(f"cannot be read to its end: {type(e).__name__}: {e}")
+        except UNREADABLE as error:
+            b.wrong(f"cannot be read to its end: {type(error).__name__}: {error}")
         if not b.files or (step is form and "manifest.json" not in b.files):
             break
     codes = {code for code, _, _ in b.faults}
-    worst = next((code for code in (CHANGED, LACKING, OPEN) if code in codes), FINE)
-    return worst, b
+    return next((code for code in (CHANGED, LACKING, OPEN) if code in codes), FINE), b
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -999,11 +921,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{folder}: is no folder; unpack the bundle first", file=sys.stderr)
         return USAGE
     code, b = verify(folder)
-    for step in STEPS:
-        name = "sign-offs" if step is signoffs else step.__name__
-        own = [fault for fault in b.faults if fault[1] == name]
+    for name in STEPS:
+        own = [text for _, step, text in b.faults if step == name]
         print(f"{name:9} {'NOT OK' if own else 'ok'}")
-        for _, _, text in own:
+        for text in own:
             print(f"          {text}")
     print(f"\nfacts root  {sha256(b.files.get('facts.json', b''))}")
     print(f"release tag {sha256(b.files.get('release.tag', b''))} (SHA-256)")

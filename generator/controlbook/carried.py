@@ -59,6 +59,11 @@ def carry(path: Path) -> Carried:
     return _from_zip(path)
 
 
+def held(name: str, files: Mapping[str, bytes]) -> Carried:
+    """Take files in memory for a bundle; what is wrong with their names is said."""
+    return Carried(name=name, files=files, faults=tuple(_name_faults(files)))
+
+
 # --- an unpacked one -----------------------------------------------------------------
 
 
@@ -130,8 +135,7 @@ def _from_archive(archive: zipfile.ZipFile) -> Carried:
         _, _, name = entry.filename.partition("/")
         if not entry.is_dir() and name:
             files[name] = archive.read(entry)
-    faults = list(_name_faults(files))
-    return Carried(name=next(iter(tops), ""), files=files, faults=tuple(faults))
+    return held(next(iter(tops), ""), files)
 
 
 def _entry_faults(entries: list[zipfile.ZipInfo]) -> Iterator[str]:

@@ -23,16 +23,14 @@ from .ledger import (
     LedgerError,
     manifest_bytes,
     manifest_path,
-    parse_state_lines,
     read_chains,
-    state_lines,
 )
-from .model import Run, Standing, StoredObject
+from .model import Run, StoredObject
 from .retention import retained_until
 from .sources import Past, Scope
 from .timeline import DAY, MINUTE, SECOND, Instant, Interval, iso
 from .vault import TakenError, VaultIntegrityError
-from .vault.packs import pack, unpack
+from .vault.packs import records_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -182,9 +180,6 @@ class Collector:
         objects = [
             self._put(stream, role, packed, until) for role, packed in reading.packs
         ]
-        if reading.rules:
-            states = pack(state_lines(reading.states, reading.rules))
-            objects.append(self._put(stream, "state", states, until))
         run = _run(
             stream, reading, tuple(objects), previous, self.library.settings.ledger
         )
@@ -292,16 +287,16 @@ def _run_id(run: Run) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, canonical(parts).decode()))
 
 
-def _states(vault: Vault, run: Run) -> tuple[Standing, ...]:
+def _states(vault: Vault, run: Run) -> Iterator[bytes]:
     """Read a run's state pack and hold it against what the manifest says."""
     for stored in run.objects:
         if stored.role == "state":
             body = vault.get(stored.key, stored.version_id)
-            return parse_state_lines(unpack(body, stored))
+            yield from records_of(body, stored)
+            return
     if run.rules:
         message = "the run names no state pack"
         raise LedgerError(message, manifest_path(run.stream, run.seq))
-    return ()
 
 
 def _records(vault: Vault, run: Run) -> tuple[bytes, ...]:

@@ -48,6 +48,11 @@ def canonical(value: object) -> bytes:
     return _DUMPS(value).encode()
 
 
+def refuse_uncanonical(value: object) -> None:
+    """Raise NotCanonicalError for what `canonical` would refuse, and write nothing."""
+    _check(value)
+
+
 def digest_of(value: object) -> str:
     """Give the SHA-256 of a value's canonical JSON."""
     return sha256(canonical(value))

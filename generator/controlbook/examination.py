@@ -30,7 +30,7 @@ from .diagnosis import (
     vault_findings,
 )
 from .sources import SourceError
-from .sources.aws import Conversation, endpoint_of
+from .sources.aws import Connections, Conversation, endpoint_of
 from .sources.gathering import SELECT
 from .sources.items import TYPE, item_of
 from .sources.survey import survey
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from .diagnosis import Place
     from .model import Library, RuleInstance
-    from .sources.aws import Answer, Connections
+    from .sources.aws import Answer
     from .timeline import Instant
 
 _ABSENT = {
@@ -63,6 +63,9 @@ class Examination:
         self.settings = library.settings
         self.now = now
         self.talk = _Checked(aws)
+        profile = self.settings.vault_profile
+        # The vault is asked as its reader, whom another account may know only.
+        self._vault_talk = _Checked(Connections("", profile)) if profile else self.talk
         self.findings: list[Finding] = []
         self.refused: list[str] = []
         self.principal = ""
@@ -71,12 +74,13 @@ class Examination:
     @property
     def calls(self) -> tuple[str, ...]:
         """Every kind of call that was made, sorted."""
-        return tuple(sorted({api for api, _ in self.talk.queries}))
+        asked = (*self.talk.queries, *self._vault_talk.queries)
+        return tuple(sorted({api for api, _ in asked}))
 
     @property
     def surprises(self) -> tuple[str, ...]:
         """Answers that do not fit botocore's models, sorted."""
-        return tuple(sorted(self.talk.surprises))
+        return tuple(sorted(self.talk.surprises | self._vault_talk.surprises))
 
     def examine(self, account: str = "") -> None:
         """Look at everything, or at one account and what all share."""
@@ -307,7 +311,7 @@ class Examination:
             )
 
     def _bucket(self, name: str) -> Bucket:
-        versioning = self.talk.ask("s3", "get_bucket_versioning", Bucket=name)
+        versioning = self._vault_talk.ask("s3", "get_bucket_versioning", Bucket=name)
         lock = self._setting("get_object_lock_configuration", name)
         block = self._setting("get_public_access_block", name)
         encryption = self._setting("get_bucket_encryption", name)
@@ -328,7 +332,7 @@ class Examination:
 
     def _setting(self, method: str, bucket: str) -> Answer:
         try:
-            return self.talk.ask("s3", method, Bucket=bucket)
+            return self._vault_talk.ask("s3", method, Bucket=bucket)
         except SourceError as error:
             if error.answer in _ABSENT:
                 return {}

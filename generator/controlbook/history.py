@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .model import Share, Standing, State, Transition
@@ -59,12 +60,19 @@ def pieces_by_resource(
     """
     opened = {(row.instance, row.resource): row for row in opening}
     moves: dict[tuple[str, str], list[Transition]] = defaultdict(list)
-    for move in sorted(set(transitions)):
+    for move in transitions:
         moves[move.instance, move.resource].append(move)
     return {
-        key: _fold(opened.get(key), moves.get(key, []))
+        key: _fold(opened.get(key), _in_order(moves.get(key, [])))
         for key in sorted(opened.keys() | moves.keys())
     }
+
+
+def _in_order(moves: list[Transition]) -> list[Transition]:
+    """Sort one resource's changes and collapse equal ones; mostly they are in order."""
+    if all(first.at < second.at for first, second in pairwise(moves)):
+        return moves
+    return sorted(set(moves))
 
 
 def _fold(opening: Standing | None, moves: list[Transition]) -> Pieces:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .digest import digest_of
+from .model import Gap
 from .timeline import iso
 
 if TYPE_CHECKING:
-    from .timeline import Instant
+    from .timeline import Instant, Interval
 
 
 def deviation_id(
@@ -33,3 +34,25 @@ def deviation_id(
 def gap_id(reason: str, account: str, region: str, rule: str, start: Instant) -> str:
     """Name an evidence gap by its cause and its start (design section 6)."""
     return f"gap-{digest_of([reason, account, region, rule, iso(start)])[:16]}"
+
+
+def gap_of(
+    reason: str,
+    account: str,
+    region: str,
+    rule: str,
+    piece: Interval,
+    *,
+    identifier: str = "",
+) -> Gap:
+    """Give the gap of a piece of time; a rule's identifier names it, where given."""
+    return Gap(
+        id=gap_id(reason, account, region, identifier or rule, piece.start),
+        reason=reason,
+        account=account,
+        region=region,
+        rule=rule,
+        start=piece.start,
+        end=piece.end,
+        within=piece,
+    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .digest import NotCanonicalError, canonical, sha256
+from .digest import NotCanonicalError, refuse_uncanonical, sha256
 from .errors import InvalidFiles, Problem
 from .kinds import people as people_kind
 from .kinds import settings as settings_kind
@@ -217,7 +217,7 @@ class _Reading:
         )
         assessments = self._assessments(around)
         self._fit_for_sources()
-        return Library(
+        library = Library(
             settings=settings,
             people=people,
             teams=teams,
@@ -229,6 +229,23 @@ class _Reading:
             signoffs=self._signoffs(assessments, around),
             codeowners=self.files.get(CODEOWNERS, b""),
         )
+        if not (people and teams):
+            self._spare_those_who_name_people()
+        return library
+
+    def _spare_those_who_name_people(self) -> None:
+        """Leave out who is unknown elsewhere where people.yml itself is to blame.
+
+        One wrong key there lost everybody, and its own line stood below hundreds of
+        others.
+        """
+        if any(each.path == people_kind.PATH for each in self.problems):
+            self.problems[:] = [
+                each
+                for each in self.problems
+                if each.path == people_kind.PATH
+                or not each.message.startswith("unknown person")
+            ]
 
     def records(self, library: Library) -> tuple[SignOff, ...]:
         """Read the attestations and sign-offs alone, beside a library."""
@@ -267,7 +284,7 @@ class _Reading:
         blamed = {problem.path for problem in self.problems}
         for path in filter(governed, self.files):
             try:
-                canonical(_tree(path, self.files[path]))
+                refuse_uncanonical(_tree(path, self.files[path]))
             except NotCanonicalError as error:
                 if path not in blamed:
                     advice = "write keys in ASCII letters, and text in Unicode NFC"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import coverage
-from .identity import deviation_id, gap_id
+from .identity import deviation_id, gap_of
 from .model import (
     ALL,
     Deviation,
@@ -74,7 +74,7 @@ def occurrences(
         end = period.end
     span = Interval(period.start, end)
     unasked = subtract((span,), union(run.window for run in asking))
-    gaps = [_gap("stream-not-collected", ALL, ALL, evidence.key, p) for p in unasked]
+    gaps = [gap_of("stream-not-collected", ALL, ALL, evidence.key, p) for p in unasked]
     accounts = [number for _, number in assessment.accounts]
     places: list[EventPlace] = []
     counts = _counts(evidence, runs, assessment)
@@ -82,7 +82,7 @@ def occurrences(
         for region in recorded_in(evidence.source, assessment.regions):
             holes = coverage.place_holes(asking, account, region)
             gaps.extend(
-                _gap(hole.reason, account, region, STREAM, piece)
+                gap_of(hole.reason, account, region, STREAM, piece)
                 for hole in holes
                 if (piece := hole.interval.clip(span))
             )
@@ -236,17 +236,4 @@ def _deviation(
         within=interval,
         ended_by="not-met" if never else "event",
         precision="period" if never else "event",
-    )
-
-
-def _gap(reason: str, account: str, region: str, rule: str, piece: Interval) -> Gap:
-    return Gap(
-        id=gap_id(reason, account, region, rule, piece.start),
-        reason=reason,
-        account=account,
-        region=region,
-        rule=rule,
-        start=piece.start,
-        end=piece.end,
-        within=piece,
     )

@@ -372,7 +372,9 @@ class Fields:
         if node is None:
             return ()
         if not isinstance(node, Listing):
-            self.problem(key, "is no list", 'write ["…", "…"]')
+            self.problem(
+                key, "is no list", 'write ["…", "…"], or each on a line behind "- "'
+            )
             return ()
         if filled and not node.items:
             self.problem(key, "is an empty list", "name at least one")

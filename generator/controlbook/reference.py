@@ -31,6 +31,16 @@ _OTHER_CHECKS = "non_config_checks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a collection of facts says of its own size, for one framework."""
+
+    catalogued: int
+    with_rule: int
+    """Numbers of the catalogue that a rule speaks to, directly or at an item below."""
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """What is published about one framework."""
 
@@ -38,6 +48,7 @@ class Reference:
     """(number, name of a rule)"""
     numbers: frozenset[str] = field(default_factory=frozenset)
     """The catalogue, where one was given."""
+    summary: Summary | None = None
 
 
 @cache
@@ -69,12 +80,37 @@ def of_folder(folder: Path) -> Mapping[str, Reference]:
     if not pairs:
         message = "the folder holds no mapping_<framework>.csv"
         raise ControlbookError(message, place=str(folder), advice="name another folder")
+    summaries = _summaries(folder / "coverage_summary.csv")
     return {
         name: Reference(
-            pairs=pairs.get(name, frozenset()), numbers=numbers.get(name, frozenset())
+            pairs=pairs.get(name, frozenset()),
+            numbers=numbers.get(name, frozenset()),
+            summary=summaries.get(name),
         )
         for name in sorted(pairs.keys() | numbers.keys())
     }
+
+
+def _summaries(path: Path) -> dict[str, Summary]:
+    """Read the collection's own counts, where it has them."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    try:
+        return {
+            _NAMES.get(row["framework"], row["framework"]): Summary(
+                catalogued=int(row["control_numbers"]),
+                with_rule=int(row["with_direct_rule"]),
+                pairs=int(row["mapping_pairs"]),
+            )
+            for row in rows
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"is no summary: {type(error).__name__}: {error}"
+        raise ControlbookError(
+            message, place=str(path), advice="leave the file out"
+        ) from error
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

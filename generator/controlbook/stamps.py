@@ -17,8 +17,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +133,10 @@ def fetch(url: str, content: bytes) -> bytes:
     if not url.startswith(("https://", "http://")):
         message = "is no address of a time-stamp authority"
         raise ControlbookError(message, place=url, advice="write https://…")
+    # Here alone, for it brings HTTP and TLS along, which nearly no verb needs.
+    import urllib.error  # noqa: PLC0415
+    import urllib.request  # noqa: PLC0415
+
     asked = urllib.request.Request(  # noqa: S310 - the scheme was checked
         url,
         data=request(content),

@@ -402,6 +402,8 @@ def _instance(row: InstanceResult) -> Json:
         "at-start": row.at_start,
         "at-end": row.at_end,
         "resources": list(row.resources),
+        "counted-in": row.counted_in,
+        "repeated": list(row.repeated),
         "throughout": row.throughout,
         "present-ms": row.share.present,
         "observed-ms": row.share.observed,

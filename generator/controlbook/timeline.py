@@ -100,6 +100,16 @@ Intervals = tuple[Interval, ...]
 """A set of instants: sorted, disjoint and merged intervals."""
 
 
+def by_day(start: Instant, end: Instant) -> tuple[Interval, ...]:
+    """Cut a stretch of time at each UTC midnight in it."""
+    found = []
+    while start < end:
+        midnight = Instant(min(start - start % DAY + DAY, end))
+        found.append(Interval(start, midnight))
+        start = midnight
+    return tuple(found)
+
+
 def union(intervals: Iterable[Interval]) -> Intervals:
     """Merge intervals, in any order and overlapping or touching, into one set."""
     merged: list[Interval] = []

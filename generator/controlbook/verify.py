@@ -186,7 +186,17 @@ def verify(
         raise ControlbookError(
             message, place=str(given.raw), advice="name a vault's copy"
         )
-    bundle = carry(path)
+    return judge(carry(path), given=given, online=online, git=git)
+
+
+def judge(
+    bundle: Carried,
+    *,
+    given: Given,
+    online: Online | None = None,
+    git: Path | None = None,
+) -> Verdict:
+    """Check a bundle that was read already: by its files' bytes, wherever they lay."""
     with tempfile.TemporaryDirectory(prefix="controlbook-") as folder:
         pass_ = _Pass(
             bundle=bundle, folder=Path(folder), given=given, online=online, clone=git
@@ -589,7 +599,9 @@ class _Pass:
         try:
             found = read_provenance(data, self.folder, tag)
         except ControlbookError as error:
-            self.step("history", 1, [wrong(f"repo.bundle: {error.message}")])
+            # Where it was unpacked is no part of what is wrong.
+            message = error.message.replace(f"{self.folder}/", "")
+            self.step("history", 1, [wrong(f"repo.bundle: {message}")])
             return None
         faults = [
             *repository_faults(data, tag),

@@ -34,7 +34,7 @@ from ruamel.yaml.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
@@ -51,8 +51,7 @@ class Flaw(NamedTuple):
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """One value, as text."""
 
     text: str
@@ -221,6 +220,7 @@ class _Builder:
 
     def __init__(self, text: str, offset: int) -> None:
         self._parser = CParser(text)
+        self._next: Callable[[], Any] = self._parser.get_event
         self._offset = offset + 1
         self._has_escapes = "\\" in text
         self.flaws: list[Flaw] = []
@@ -245,10 +245,7 @@ class _Builder:
     # The event classes have no annotations of their own, hence Any.
     def _events(self) -> Iterator[Any]:
         while self._parser.check_event():
-            yield self._parser.get_event()
-
-    def _next(self) -> Any:  # noqa: ANN401
-        return self._parser.get_event()
+            yield self._next()
 
     def _line(self, event: Any) -> int:  # noqa: ANN401
         return int(event.start_mark.line) + self._offset
@@ -259,14 +256,15 @@ class _Builder:
 
     def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401
         kind = type(event)
+        # Nearly every event is a scalar: it takes the shortest way.
+        if kind is ScalarEvent and event.anchor is None and event.tag is None:
+            return self._scalar(event)
         if kind is AliasEvent:
             self._refuse(event, "an alias (*…)", "write the value out")
         if event.anchor is not None:
             self._refuse(event, "an anchor (&…)", "remove it")
         if event.tag is not None:
             self._refuse(event, f"a tag ({event.tag})", "remove it; all is text")
-        if kind is ScalarEvent:
-            return self._scalar(event)
         if depth > MAX_DEPTH:
             self._refuse(event, f"more than {MAX_DEPTH} levels", "flatten it")
         if kind is SequenceStartEvent:
@@ -274,7 +272,7 @@ class _Builder:
         return self._table(event, depth)
 
     def _scalar(self, event: Any) -> Scalar:  # noqa: ANN401
-        text, line = str(event.value), self._line(event)
+        text, line = event.value, event.start_mark.line + self._offset
         if not event.style:
             return Scalar(text, line, reads_as(text))
         if self._has_escapes and event.style == '"':
@@ -301,9 +299,10 @@ class _Builder:
             if not isinstance(key, Scalar):
                 self._refuse(event, "a key that is not text", "write a name")
             value = self._node(self._next(), depth + 1)
-            self._check_key(key, lines)  # type: ignore[arg-type] # refused above
-            name = key.text  # type: ignore[union-attr] # refused above
-            lines.setdefault(name, key.line)
+            name, line, converts = key  # type: ignore[misc] # refused above
+            if name in lines or converts or not name.isascii():
+                self._check_key(key, lines)  # type: ignore[arg-type] # refused above
+            lines.setdefault(name, line)
             entries.setdefault(name, value)
         return Table(entries, lines, self._line(start))
 

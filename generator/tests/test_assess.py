@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import small
 
-from controlbook.assess import assess, deviation_id, gap_id
+from controlbook.assess import assess
+from controlbook.identity import deviation_id, gap_id
 from controlbook.model import (
     ConfigRule,
     EventQuery,

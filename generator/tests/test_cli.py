@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controlbook.cli import VERBS, Verb, main, parser
+from controlbook.cli import main, parser
+from controlbook.verbs import VERBS, Verb
 
 ROOT = Path(__file__).parents[2]
 

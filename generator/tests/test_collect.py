@@ -18,9 +18,11 @@ from controlbook.digest import merkle_root
 from controlbook.errors import ControlbookError, Exit
 from controlbook.ledger import (
     chain_problems,
+    parse_state_lines,
     read_ledger,
     records_root_lines,
     rule_key,
+    state_lines,
 )
 from controlbook.model import (
     Library,
@@ -81,14 +83,15 @@ class Daily:
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant
     ) -> Iterator[Reading]:
-        states = past.states() if past.last else ()
+        states = parse_state_lines(tuple(past.states())) if past.last else ()
         rules = past.last.rules if past.last else ()
         for window, scope in windows:
             move = self._move(window, states)
             states = (
                 Standing(instance=KEY, resource="a/b", state=move.after, since=move.at),
             )
-            rules = counted({KEY: RULE}, states, rules, [move])
+            row = [KEY, "a/b", move.after.value, iso(move.at)]
+            rules = counted({KEY: RULE}, rules, {KEY: [row]})
             if self.meanwhile:
                 meanwhile, self.meanwhile = self.meanwhile, None
                 meanwhile()
@@ -108,9 +111,11 @@ class Daily:
                 ),
                 complete=self.complete,
                 rules=rules,
-                states=states,
                 transitions=(move,),
-                packs=(("records", pack([iso(window.start).encode()])),),
+                packs=(
+                    ("records", pack([iso(window.start).encode()])),
+                    ("state", pack(state_lines(states, rules))),
+                ),
             )
 
     def _move(self, window: Interval, states: tuple[Standing, ...]) -> Transition:
@@ -385,7 +390,7 @@ def test_windows_tile_however_late_the_job_runs(waits: list[int], clock: int) ->
     now = Instant(instant("2028-01-01T00:00:00Z") + clock)
     for wait in waits:
         now = Instant(now + wait * DAY)
-        past = Past(runs=tuple(runs), states=tuple)  # type: ignore[arg-type]
+        past = Past(runs=tuple(runs))
         for window in source.windows(past, now):
             windows.append(window)
             runs.append(Run(window=window))

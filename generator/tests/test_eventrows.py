@@ -187,7 +187,9 @@ def test_verifier_without_dependencies_binds_events_alike() -> None:
     base = library()
     assessment = base.assessments["PCI-2028-FEB"]
     control = base.controls[CONTROL]
-    carried_runs = [(f"{run_.seq}", document(run_, None), {}) for run_ in made]
+    carried_runs = [
+        bundle_verify.run_of(f"{run_.seq}", document(run_, None), {}) for run_ in made
+    ]
     bundle = SimpleNamespace(runs={"cloudtrail": carried_runs})
     again = bundle_verify.evidence_root(
         bundle,

@@ -700,6 +700,17 @@ def test_a_missing_people_file_is_told_once() -> None:
     assert f"{PEOPLE_AT}:1: the file is missing" in problems(files)
 
 
+@pytest.mark.parametrize("section", ["people", "teams"])
+def test_a_misspelt_section_of_people_is_not_blamed_on_those_who_name_them(
+    section: str,
+) -> None:
+    files = edited(PEOPLE_AT, f"{section}:", f"{section}x:")
+    found = problems(files)
+    assert f"unknown key {section}x; did you mean {section!r}?" in found
+    blamed = [line for line in found.splitlines() if "unknown person" in line]
+    assert all(line.startswith(PEOPLE_AT) for line in blamed)
+
+
 # --- laws ---------------------------------------------------------------------------
 
 

@@ -19,18 +19,23 @@ from typing import TYPE_CHECKING
 import pytest
 from forgeries import FORGERIES, good, other
 from mutations import mutation
-from remembering import remember
+from remembering import Memory, remember
 from tampering import resealed
 
 from controlbook import bundle_verify
+from controlbook.assurance import Given
+from controlbook.carried import held
 from controlbook.errors import Exit
-from controlbook.verify import verify
+from controlbook.verify import judge, verify
 
 if TYPE_CHECKING:
     from tampering import Files
 
+    from controlbook.verify import Verdict
+
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 """A file system in memory, where there is one: a disk would take most of the time."""
+NAME = "PCI-2028-FEB"
 REFUSED = {Exit.INTEGRITY, Exit.UNAVAILABLE}
 
 
@@ -53,14 +58,32 @@ class Desk:
         return self.folder
 
 
-def judged(desk: Desk, files: Files, what: str, *, both: bool = True) -> str:
-    """Run the verifiers over a forgery; say what is wrong with their answers."""
+def judged(desk: Desk, files: Files, what: str) -> str:
+    """Run both verifiers over a forgery; say what is wrong with their answers."""
     folder = desk.lay(files)
     try:
         verdict = verify(folder)
-        own = bundle_verify.verify(str(folder))[0] if both else verdict.code
+        own = bundle_verify.verify(str(folder))[0]
     except BaseException:  # noqa: BLE001 - whatever it is, a verifier may not raise it
         return f"{what}: {traceback.format_exc()}"
+    return wrong_with(verdict, own, what)
+
+
+def judged_in_memory(memory: Memory, files: Files, what: str) -> str:
+    """Let the product's verifier alone, and with its memory, judge a forgery."""
+    try:
+        verdict = remembered(memory, files)
+    except BaseException:  # noqa: BLE001 - whatever it is, a verifier may not raise it
+        return f"{what}: {traceback.format_exc()}"
+    return wrong_with(verdict, verdict.code, what)
+
+
+def remembered(memory: Memory, files: Files) -> Verdict:
+    with memory.used():
+        return judge(held(NAME, files), given=Given())
+
+
+def wrong_with(verdict: Verdict, own: int, what: str) -> str:
     if verdict.code not in REFUSED or own != verdict.code:
         found = [text for check in verdict.checks for _, text in check.faults]
         return f"{what}: verify {verdict.code}, verify.py {own}; {found[:3]}"
@@ -68,19 +91,27 @@ def judged(desk: Desk, files: Files, what: str, *, both: bool = True) -> str:
 
 
 def wrongly_judged(numbers: range, every: int = 1) -> list[str]:
-    """Judge mutations by their numbers; of every so many, by verify.py too."""
+    """Judge mutations by their numbers.
+
+    Of every so many, one is laid out on disk and judged by both verifiers, which
+    remember nothing but Git's answers; the others are judged in memory.
+    """
     with (
         tempfile.TemporaryDirectory(dir=MEMORY) as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(tempfile, "tempdir", folder)
         remember(Path(folder) / "git", patch)
-        desk = Desk(Path(folder) / "PCI-2028-FEB")
+        desk = Desk(Path(folder) / NAME)
+        memory = Memory()
         said = []
         for number in numbers:
             files, what = mutation(number, good(), other())
             what = f"mutation {number} ({what})"
-            said.append(judged(desk, files, what, both=number % every == 0))
+            if number % every == 0:
+                said.append(judged(desk, files, what))
+            else:
+                said.append(judged_in_memory(memory, files, what))
         return [text for text in said if text]
 
 
@@ -90,6 +121,15 @@ def wrongly_judged(numbers: range, every: int = 1) -> list[str]:
 def test_five_hundred_mutations_are_refused() -> None:
     found = wrongly_judged(range(500))
     assert not found, "\n".join(found)
+
+
+def test_what_is_remembered_changes_no_verdict(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        remember(tmp_path / "git", patch)
+        desk, memory = Desk(tmp_path / NAME), Memory()
+        for number in range(500, 560):
+            files, what = mutation(number, good(), other())
+            assert remembered(memory, files) == verify(desk.lay(files)), what
 
 
 @pytest.mark.slow
@@ -147,7 +187,7 @@ def test_every_file_is_held_against_every_kind_of_tampering(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         remember(tmp_path / "git", patch)
-        desk = Desk(tmp_path / "PCI-2028-FEB")
+        desk = Desk(tmp_path / NAME)
         said = []
         for path, data in sorted(good().items()):
             forged = {**good(), path: KINDS[kind](data)}
@@ -164,7 +204,7 @@ def test_a_forgery_whose_lists_do_not_agree_is_refused_too(tmp_path: Path) -> No
     """The recipes again, by a forger who forgets the lists."""
     with pytest.MonkeyPatch.context() as patch:
         remember(tmp_path / "git", patch)
-        desk = Desk(tmp_path / "PCI-2028-FEB")
+        desk = Desk(tmp_path / NAME)
         said = [
             judged(desk, forgery.apply(good(), other(), "nothing"), forgery.id)
             for forgery in FORGERIES

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlbook.timeline import (
+    DAY,
     Instant,
     Interval,
+    by_day,
     from_datetime,
     instant,
     intersect,
@@ -97,3 +99,14 @@ def test_an_empty_interval_is_refused() -> None:
 def test_a_naive_datetime_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         from_datetime(datetime(2028, 1, 1, tzinfo=UTC).replace(tzinfo=None))
+
+
+@given(st.integers(0, 10 * DAY), st.integers(0, 10 * DAY))
+def test_days_tile_and_none_holds_a_midnight(start: int, length: int) -> None:
+    whole = Interval(Instant(start), Instant(start + length)) if length else None
+    days = by_day(Instant(start), Instant(start + length))
+    assert total(days) == length
+    assert union(days) == ((whole,) if whole else ())
+    assert all(a.end == b.start for a, b in itertools.pairwise(days))
+    assert all(not day.end % DAY for day in days[:-1])
+    assert all(day.length <= DAY for day in days)

@@ -9,41 +9,16 @@ Rules enforced here:
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from controlbook.outcome import Outcome
+from controlbook.verbs import SHARED, VERBS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-
-class Argument(Protocol):
-    """An argument as the shell's table has it."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Give its flags, or its one name."""
-
-    @property
-    def options(self) -> Mapping[str, Any]:  # argparse's own keyword arguments
-        """Give what argparse is told of it."""
-
-
-class Verb(Protocol):
-    """A verb as the shell's table has it."""
-
-    @property
-    def name(self) -> str:
-        """Give the verb."""
-
-    @property
-    def help(self) -> str:
-        """Say what it does."""
-
-    @property
-    def arguments(self) -> tuple[Argument, ...]:
-        """Give what it takes."""
+    from controlbook.verbs import Argument, Verb
 
 
 FILES = "@files"
@@ -52,7 +27,7 @@ FILES = "@files"
 
 def completion(options: argparse.Namespace) -> Outcome:
     """Write the completion script of a shell."""
-    script = SCRIPTS[options.shell](options.verbs, options.shared)
+    script = SCRIPTS[options.shell](VERBS, SHARED)
     return Outcome(
         text=script.rstrip("\n"),
         data={

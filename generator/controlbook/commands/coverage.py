@@ -8,6 +8,8 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from controlbook.crosswalk import Comparison, compare, counts, pairs, through
@@ -29,6 +31,7 @@ _HEAD = (
     "  with rule   pairs  recall  precision"
 )
 _SHOWN = 12
+_ENHANCEMENT = re.compile(r"\(\d+\)\Z")
 
 
 def coverage(options: argparse.Namespace) -> Outcome:
@@ -42,6 +45,9 @@ def coverage(options: argparse.Namespace) -> Outcome:
     ]
     unknown = sorted(references.keys() - library.frameworks.keys())
     lines = [_HEAD, *(row.line for row in rows)]
+    against = [line for row in rows for line in row.against_summary()]
+    if against:
+        lines += ["", "against the counts of the reference itself:", *against]
     if options.framework:
         lines += ["", *rows[0].details()]
     elif unknown:
@@ -140,6 +146,66 @@ class _Row:
             *sorted(found, key=natural),
         ]
 
+    def against_summary(self) -> list[str]:
+        """Explain each count that differs from what the reference says of itself."""
+        said, own = self._reference.summary, self.counts
+        if said is None:
+            return []
+        differences = [
+            f"{what} {ours}, the reference says {theirs}: {why}"
+            for what, ours, theirs, why in (
+                ("catalogued", own.catalogued, said.catalogued, self._surplus()),
+                ("with rule", own.with_rule, said.with_rule, self._rolled_up()),
+                (
+                    "pairs",
+                    self.compared.reference,
+                    said.pairs,
+                    "its mapping file and its summary differ",
+                ),
+            )
+            if ours != theirs
+        ]
+        name = self._framework.id
+        return [f"  {name}: {line}" for line in differences or ["the same counts"]]
+
+    def _surplus(self) -> str:
+        """Count why numbers stand in one of file and catalogue only."""
+        causes = Counter(line.split(": ", 1)[1] for line in self._numbers())
+        return ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
+
+    def _rolled_up(self) -> str:
+        """Say which count follows where an item counts at the number above it."""
+        given = self._reference.numbers
+        named = {number for number, _ in self._reference.pairs}
+        ours = {number for number, _ in pairs(self._library, self._framework)} - named
+        items = named - given
+        above = {number: self._catalogued_above(number) for number in items}
+        lost = sorted((n for n, found in above.items() if not found), key=natural)
+        count = len((named & given) | set(above.values()) - {""})
+        parts = [
+            f"its mapping names {len(named)} numbers, {len(items)} of them items that"
+            f" its catalogue lacks, which count at the number above: {count}"
+        ]
+        if lost:
+            parts.append(f"{', '.join(lost)}: no item of any number there")
+        if ours:
+            parts.append(f"only ours: {', '.join(sorted(ours, key=natural))}")
+        return "; ".join(parts)
+
+    def _catalogued_above(self, number: str) -> str:
+        """Find the catalogue's number that an item belongs to, or "".
+
+        An enhancement, such as SA-1(1), is no item of the control above it (NIST SP
+        800-53, section 2.2): one that the catalogue lacks belongs nowhere.
+        """
+        requirements, given = self._framework.requirements, self._reference.numbers
+        while number in requirements:
+            above = requirements[number].parent
+            if above in given:
+                return "" if _ENHANCEMENT.match(number.removeprefix(above)) else above
+            number = above
+        return ""
+
     @property
     def data(self) -> dict[str, object]:
         own, held = self.counts, self.compared
@@ -168,6 +234,7 @@ class _Row:
             if self._reference.pairs
             else [],
             "differing_numbers": self._numbers(),
+            "against_summary": [line.strip() for line in self.against_summary()],
         }
 
 

@@ -5,7 +5,8 @@ Rules enforced here:
 - a control's number is its `label` where it has a plain one, else its id;
 - groups and nested controls keep who stands under whom;
 - a catalog's statements, parameters and guidance are never taken; a profile gives the
-  numbers that it chooses and nothing else: what it changes is a note.
+  numbers that it names and nothing else: what it changes, and what it chooses without
+  naming it, is a note.
 """
 
 from __future__ import annotations
@@ -113,12 +114,9 @@ def _profile(body: Mapping[str, Any], *, marked: bool) -> tuple[list[Item], list
     chosen: dict[str, Item] = {}
     notes: list[str] = []
     for row in rows(body, "imports"):
-        href = texts(row, "href")
-        if "include-all" in row:
-            notes.append(f"it takes all of {href}: import that catalog instead")
-        ids = _ids(row, "include-controls")
+        notes += _unresolved(row)
         left_out = set(_ids(row, "exclude-controls"))
-        for identifier in ids:
+        for identifier in _ids(row, "include-controls"):
             number = spelt(identifier)
             flaw = id_flaw(number)
             if flaw:
@@ -130,10 +128,35 @@ def _profile(body: Mapping[str, Any], *, marked: bool) -> tuple[list[Item], list
     return list(chosen.values()), notes
 
 
+def _unresolved(row: Mapping[str, Any]) -> list[str]:
+    """Say what an import chooses that only its catalog could tell."""
+    href = texts(row, "href") or "a catalog"
+    if "include-all" in row or "include-controls" not in row:
+        return [f"it takes all of {href}: import that catalog instead"]
+    notes = []
+    for name, verb in (("include-controls", "takes"), ("exclude-controls", "leaves")):
+        for choice in rows(row, name):
+            ids = ", ".join(_listed(choice))
+            if texts(choice, "with-child-controls") == "yes":
+                notes.append(
+                    f"it {verb} what stands below {ids} in {href} too: only the "
+                    "numbers it names count here"
+                )
+            patterns = [texts(each, "pattern") for each in rows(choice, "matching")]
+            if patterns:
+                notes.append(
+                    f"it {verb} what matches {', '.join(patterns)} in {href}: "
+                    "patterns were not followed"
+                )
+    return notes
+
+
 def _ids(row: Mapping[str, Any], name: str) -> list[str]:
-    return [
-        identifier
-        for choice in rows(row, name)
-        for identifier in choice.get("with-ids", ())
-        if isinstance(identifier, str)
-    ]
+    return [each for choice in rows(row, name) for each in _listed(choice)]
+
+
+def _listed(choice: Mapping[str, Any]) -> list[str]:
+    ids = choice.get("with-ids")
+    return (
+        [each for each in ids if isinstance(each, str)] if isinstance(ids, list) else []
+    )

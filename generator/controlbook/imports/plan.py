@@ -228,7 +228,9 @@ def _evidence_lines(source: EvidenceSource) -> list[str]:
                 lines.append(f"    custom: {quoted(kind)}")
             if source.parameters:
                 lines.append("    parameters:")
-                lines += [f"      {k}: {quoted(v)}" for k, v in source.parameters]
+                lines += [
+                    f"      {quoted(k)}: {quoted(v)}" for k, v in source.parameters
+                ]
             return lines
         case EventQuery():
             fields = {

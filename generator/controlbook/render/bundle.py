@@ -25,6 +25,7 @@ from controlbook.library import governed, sources_document
 from controlbook.timeline import to_datetime
 from controlbook.vault.packs import unpack
 
+from . import workbook
 from .data import data_files
 from .manifest import (
     Release,
@@ -75,6 +76,7 @@ def publish(
         **{f"site/{path}": data for path, data in _folder(site)},
         f"{report.assessment.id}.pdf": _read(pdf),
         **data_files(report),
+        workbook.PATH: workbook.workbook(report),
         "facts.json": canonical(report.facts),
         "README.md": readme(report),
         "verify.py": _VERIFIER.read_bytes(),

@@ -72,6 +72,9 @@ def offered(assessment: str) -> tuple[Download, ...]:
                 ("Sign-offs and attestations", "signoffs"),
             )
         ),
+        Download(
+            label="All tables", path="data/report.xlsx", about="(one Excel workbook)"
+        ),
         Download(label="Facts", path="facts.json", about="(what the digests bind)"),
     )
 

@@ -144,6 +144,18 @@ def compliant_throughout(
     )
 
 
+def repeated_sentences(rule: RuleResult, assessment: Assessment) -> tuple[str, ...]:
+    """Say which records of resources without a Region were counted elsewhere."""
+    return tuple(
+        f"Counted once, in {row.counted_in}:"
+        f" {words.count(len(row.repeated), 'resource')} of"
+        f" {assessment.account_name(row.account)}, recorded in {row.region} too"
+        " (IAM has no Regions)."
+        for row in rule.instances
+        if row.repeated
+    )
+
+
 def result_sentence(
     rule: RuleResult, assessment: Assessment, findings: Findings
 ) -> str:

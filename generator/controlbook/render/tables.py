@@ -248,7 +248,8 @@ def _population(report: Report) -> Table:
         "population",
         "control evidence rule deployed_as identifier parameters account account_name"
         " region trigger frequency matched at_start at_end resources throughout"
-        " present_ms observed_ms deviating_ms exempt_ms deviations gaps",
+        " present_ms observed_ms deviating_ms exempt_ms deviations gaps repeated"
+        " counted_in",
         rows(),
     )
 
@@ -275,6 +276,8 @@ def _instance(report: Report, row: InstanceResult) -> Row:
         row.share.exempt,
         _joined(row.deviations),
         _joined(row.gaps),
+        len(row.repeated),
+        row.counted_in,
     )
 
 

@@ -25,6 +25,7 @@ DISTRIBUTIONS = (
     "tinycss2",
     "tinyhtml5",
     "weasyprint",
+    "xlsxwriter",
 )
 
 

@@ -149,7 +149,7 @@ class _CloudTrail:
                 "Username": event.actor,
                 "CloudTrailEvent": compact(record_of(event)),
             }
-            for event in sorted(self._world.events, reverse=True)
+            for event in sorted(self._trail.events, reverse=True)
             if (event.account, event.region) == (caller.account, caller.region)
             and start <= event.at <= min(end, caller.now)
             and attributes.get("EventName", event.name) == event.name

@@ -2,7 +2,8 @@
 """AWS Config's operations that see one account × Region, the caller's.
 
 Rules enforced here (aws.md section 2):
-- DescribeConfigRuleEvaluationStatus says nothing about custom rules;
+- DescribeConfigRuleEvaluationStatus says nothing about custom rules, and needs no
+  second page below the default limit of 1,000 rules;
 - a recorder that leaves ResourceCompliance out says so in its recording group;
 - the delivery status is what a window's closing depends on: a delay shows in it,
   unless the delay is a silent one.
@@ -70,7 +71,7 @@ class Local:
             "DescribeConfigRuleEvaluationStatus",
             params,
             rows,
-            params.get("Limit") or 50,
+            params.get("Limit") or 1000,
         )
         return {"ConfigRulesEvaluationStatus": page, **token}
 

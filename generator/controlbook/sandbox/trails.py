@@ -30,13 +30,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from controlbook.timeline import HOUR, MINUTE, Instant, Interval, iso, to_datetime
 
 from .items import compact
-from .world import token_of
+from .world import TrailEvent, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .trouble import DigestTrouble, Trouble
-    from .world import TrailEvent, World
+    from .world import World
 
     Place = tuple[str, str]
 
@@ -174,6 +174,25 @@ def record_of(event: TrailEvent) -> dict[str, Any]:
     }
 
 
+def rule_events(world: World) -> Iterator[TrailEvent]:
+    """Give the calls that deployed, changed and removed Config's rules."""
+    for rule in world.rules:
+        for at, name in (
+            (rule.created, "PutConfigRule"),
+            (rule.deleted, "DeleteConfigRule"),
+        ):
+            if at is not None:
+                yield TrailEvent(
+                    at=at,
+                    account=rule.account,
+                    region=rule.region,
+                    source="config.amazonaws.com",
+                    name=name,
+                    actor="config-deployer",
+                    parameters=(("configRuleName", rule.name),),
+                )
+
+
 class Trail:
     """The organization's trail bucket as a function of time."""
 
@@ -181,6 +200,7 @@ class Trail:
         """Remember the world; files are made when they are first asked for."""
         self.name = world.trail_bucket
         self.world = world
+        self.events = (*world.events, *rule_events(world))
         self._root = f"AWSLogs/{world.organization_id}/"
         self._trouble = trouble
         self._shelves: dict[Place, _Shelf] = {}
@@ -281,9 +301,7 @@ class _Shelf:
         since = trail.world.trail_since
         self._next = Instant(since - since % HOUR + minute_of(*place))
         self._events = sorted(
-            event
-            for event in trail.world.events
-            if (event.account, event.region) == place
+            event for event in trail.events if (event.account, event.region) == place
         )
 
     def fill(self, now: Instant) -> None:

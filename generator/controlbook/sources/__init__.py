@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         Pull,
         RuleInstance,
         Run,
-        Standing,
         Transition,
     )
     from controlbook.timeline import Instant, Interval
@@ -53,8 +52,8 @@ class Past:
     """What the ledger knows of a stream before the next run."""
 
     runs: tuple[Run, ...]
-    states: Callable[[], tuple[Standing, ...]]
-    """Reads the last run's state pack."""
+    states: Callable[[], Iterator[bytes]] = lambda: iter(())
+    """Reads the last run's state pack, record by record."""
     records: Callable[[Run], tuple[bytes, ...]] = lambda _run: ()
     """Reads the record pack of an earlier run."""
 
@@ -103,12 +102,10 @@ class Reading:
     complete: bool = True
     queries: tuple[tuple[str, str], ...] = ()
     rules: tuple[RuleInstance, ...] = ()
-    states: tuple[Standing, ...] = ()
-    """Every resource's state at the end of what was collected."""
     transitions: tuple[Transition, ...] = ()
     pulls: tuple[Pull, ...] = ()
     packs: tuple[tuple[str, Pack], ...] = ()
-    """(role, pack), in the order of the manifest."""
+    """(role, pack), in the order of the manifest; with rules, one is their states."""
     notes: tuple[str, ...] = ()
     corrects: int = 0
     organizations_sha256: str = ""

@@ -16,10 +16,12 @@ import os
 import threading
 from email.utils import parsedate_to_datetime
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.session
+import orjson
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
@@ -41,8 +43,6 @@ from . import SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from botocore.session import Session
-
     from controlbook.timeline import Instant
 
 Answer = dict[str, Any]  # boto3 has no types
@@ -53,6 +53,16 @@ RESTARTS = 3
 """How often a listing whose token expired is begun again."""
 NOT_KEPT = ("s3",)
 """Services whose answers are not kept as pages: S3 objects are packs of their own."""
+
+QUICK = frozenset(
+    {
+        "DescribeAggregateComplianceByConfigRules",
+        "DescribeConfigRuleEvaluationStatus",
+        "DescribeConfigRules",
+    }
+)
+"""Listings of very many rows, which may be read as the JSON they are, times as numbers:
+botocore's own reader would take most of a run."""
 
 _EXPIRED = {
     "InvalidNextTokenException",
@@ -83,31 +93,56 @@ def shared(role: str) -> Connections:
 class Connections:
     """Clients of the collector's own account, and of the others through its role."""
 
-    def __init__(self, role: str) -> None:
-        """Assume `role` in other accounts; without one, read the own account only."""
+    def __init__(self, role: str, profile: str = "") -> None:
+        """Assume `role` in other accounts; without one, read the own account only.
+
+        `profile` names other credentials than the environment's, in ~/.aws/config.
+        """
         self.role = role
-        self.body = b""
-        """The last answer of a kept service, as it came."""
-        self._own = botocore.session.get_session()
-        self._sessions: dict[str, Session] = {}
-        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._own = botocore.session.Session(profile=profile or None)
+        self._roles: dict[str, DeferredRefreshableCredentials] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._here = _Here()
+        self._lock = threading.RLock()
+
+    @property
+    def body(self) -> bytes:
+        """The last answer of a kept service to this thread, as it came."""
+        return self._here.body
 
     def client(self, service: str, account: str = "", region: str = "") -> Any:  # noqa: ANN401 - boto3 has no types
         """Give a client for a service, in an account through the role, in a Region."""
-        key = (service, account, region)
-        if key not in self._clients:
-            by_role = account and self.role
-            session = self._session(account) if by_role else self._own
-            try:
-                client = session.create_client(
-                    service, region_name=region or None, config=_SETTINGS
-                )
-            except BotoCoreError as error:
-                raise SourceError(str(error), service, ADVICE) from error
-            if service not in NOT_KEPT:
-                client.meta.events.register("before-parse", self._keep)
-            self._clients[key] = client
-        return self._clients[key]
+        with self._lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._made(service, region)
+        client = self._clients[service, region]
+        if not (account and self.role):
+            return client
+        return _Acting(client, self._here, account)
+
+    def _made(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 has no types
+        """Make a client; one serves all accounts, or a thousand would not fit."""
+        try:
+            client = self._own.create_client(
+                service, region_name=region or None, config=_SETTINGS
+            )
+        except BotoCoreError as error:
+            raise SourceError(str(error), service, ADVICE) from error
+        client.meta.events.register("before-call", self._sign_as)
+        if service not in NOT_KEPT:
+            client.meta.events.register("before-parse", self._keep)
+        return client
+
+    def _sign_as(self, context: dict[str, Any], **_: object) -> None:
+        # Taken, not read: fetching the role's own credentials is a call as well.
+        account, self._here.account = self._here.account, ""
+        if account:
+            signing = context.setdefault("signing", {})
+            signing["request_credentials"] = self._role_in(account)
+
+    def leave(self, *, plain: bool) -> None:
+        """Say whether this thread reads its next answer itself, if it is of QUICK."""
+        self._here.plain = plain
 
     def paging(self, service: str, operation: str) -> Mapping[str, Any] | None:
         """Tell how botocore pages a listing; None where it has no paginator for it."""
@@ -120,45 +155,79 @@ class Connections:
 
     def _keep(
         self,
-        response_dict: Mapping[str, Any],
+        response_dict: dict[str, Any],
         operation_model: Any,  # noqa: ANN401 - botocore's
         **_: object,
     ) -> None:
         # The answer of AssumeRole is a key, asked for on the way to another answer.
-        secret = operation_model.name == "AssumeRole"
-        self.body = b"" if secret else response_dict["body"]
+        name = operation_model.name
+        self._here.body = b"" if name == "AssumeRole" else response_dict["body"]
+        if (
+            self._here.plain
+            and name in QUICK
+            and response_dict["status_code"] == HTTPStatus.OK
+        ):
+            response_dict["body"] = b"{}"
 
-    def _session(self, account: str) -> Session:
-        if account not in self._sessions:
-            fetcher = AssumeRoleCredentialFetcher(
-                client_creator=lambda *_, **__: self.client("sts"),
-                source_credentials=self._own.get_credentials(),
-                role_arn=f"arn:{self._partition()}:iam::{account}:role/{self.role}",
-                extra_args={"RoleSessionName": "controlbook"},
-            )
-            session = botocore.session.Session()
-            # The models are loaded once for all sessions.
-            loader = self._own.get_component("data_loader")
-            session.register_component("data_loader", loader)
-            credentials = DeferredRefreshableCredentials(
-                method="assume-role", refresh_using=fetcher.fetch_credentials
-            )
-            # The one way to give a session credentials that refresh themselves.
-            session._credentials = credentials  # type: ignore[attr-defined] # noqa: SLF001
-            self._sessions[account] = session
-        return self._sessions[account]
+    def _role_in(self, account: str) -> DeferredRefreshableCredentials:
+        with self._lock:
+            if account not in self._roles:
+                fetcher = AssumeRoleCredentialFetcher(
+                    client_creator=lambda *_, **__: self.client("sts"),
+                    source_credentials=self._own.get_credentials(),
+                    role_arn=f"arn:{self._partition()}:iam::{account}:role/{self.role}",
+                    extra_args={"RoleSessionName": "controlbook"},
+                )
+                self._roles[account] = DeferredRefreshableCredentials(
+                    method="assume-role", refresh_using=fetcher.fetch_credentials
+                )
+            return self._roles[account]
 
     def _partition(self) -> str:
         region = self.client("sts").meta.region_name or ""
         return "aws-cn" if region.startswith("cn-") else "aws"
 
 
+class _Here(threading.local):
+    """What the calls of one thread share."""
+
+    account = ""
+    """For whose role the next call is signed."""
+    body = b""
+    plain = False
+    """Whether answers of QUICK are left to the caller to read."""
+
+
+class _Acting:
+    """A client that signs with the role in another account."""
+
+    def __init__(self, client: Any, here: _Here, account: str) -> None:  # noqa: ANN401
+        self._client = client
+        self._here = here
+        self._account = account
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - botocore's
+        found = getattr(self._client, name)
+        if name == "meta" or not callable(found):
+            return found
+
+        def call(*values: object, **named: object) -> Any:  # noqa: ANN401 - the same
+            self._here.account = self._account
+            try:
+                return found(*values, **named)
+            finally:
+                self._here.account = ""
+
+        return call
+
+
 class Conversation:
     """What one run asks of AWS, with everything it has to account for."""
 
-    def __init__(self, aws: Connections) -> None:
-        """Begin with nothing asked."""
+    def __init__(self, aws: Connections, *, plain: bool = False) -> None:
+        """Begin with nothing asked; `plain`: read the answers of QUICK as JSON."""
         self.aws = aws
+        self._plain = plain
         self.pages = 0
         self.throttles = 0
         self.aws_date: Instant | None = None
@@ -167,6 +236,7 @@ class Conversation:
         """AWS's time of the last one."""
         self.kept: list[bytes] = []
         """Every page as one line of JSON, AWS's text in it unchanged."""
+        self._held = 0
         self._queries: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         """Objects are read several at a time; what is counted must come out exact."""
@@ -186,7 +256,10 @@ class Conversation:
         """Make one call; SourceError for whatever AWS or the network refuses."""
         client = self.aws.client(service, *place)
         operation = client.meta.method_to_api_mapping[method]
-        self._remember(service, operation, parameters)
+        with self._lock:
+            self._remember(service, operation, parameters)
+        quick = self._plain and operation in QUICK
+        self.aws.leave(plain=quick)
         try:
             answer: Answer = getattr(client, method)(**parameters)
         except ClientError as error:
@@ -201,7 +274,16 @@ class Conversation:
         self._count(answer)
         if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)
-        return answer
+        return answer | self._quickly(operation) if quick else answer
+
+    def _quickly(self, operation: str) -> Answer:
+        """Read the last answer as plain JSON."""
+        try:
+            found: Answer = orjson.loads(self.aws.body)
+        except ValueError as error:
+            message = f"the answer is not JSON: {error}"
+            raise SourceError(message, operation) from error
+        return found
 
     def read_object(self, bucket: str, key: str) -> tuple[bytes, Mapping[str, str]]:
         """Get one of very many objects of a bucket: its bytes and its metadata.
@@ -219,14 +301,12 @@ class Conversation:
                 raise SourceError(message, place)
             body: bytes = answer["Body"].read()
         except ClientError as error:
-            with self._lock:
-                self._count(error.response)
+            self._count(error.response)
             refused = _refused("s3", "GetObject", (place, ""), error)
             raise refused from error
         except BotoCoreError as error:
             raise SourceError(str(error), place) from error
-        with self._lock:
-            self._count(answer)
+        self._count(answer)
         return body, answer.get("Metadata", {})
 
     def listing(
@@ -284,6 +364,10 @@ class Conversation:
         self._queries.add((f"{service}:{operation}", canonical(plain).decode()))
 
     def _count(self, answer: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._counted(answer)
+
+    def _counted(self, answer: Mapping[str, Any]) -> None:
         meta = answer.get("ResponseMetadata", {})
         self.pages += 1
         self.throttles += meta.get("RetryAttempts", 0)
@@ -307,7 +391,18 @@ class Conversation:
             "body": self.aws.body.decode("utf-8", "surrogateescape"),
         }
         # Escaped to ASCII, so that the body's own bytes come back whatever they are.
-        self.kept.append(json.dumps(page, sort_keys=True).encode())
+        line = json.dumps(page, sort_keys=True).encode()
+        with self._lock:
+            self.kept.append(line)
+            self._held += len(line)
+
+    def take_kept(self, least: int) -> list[bytes]:
+        """Give the pages away, where they have come to a number of bytes."""
+        with self._lock:
+            if self._held < least:
+                return []
+            taken, self.kept, self._held = self.kept, [], 0
+        return taken
 
 
 class ExpiredTokenError(SourceError):

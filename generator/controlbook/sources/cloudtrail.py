@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
 from controlbook.model import EventQuery
-from controlbook.timeline import DAY, HOUR, Instant, Interval
+from controlbook.timeline import DAY, HOUR, Instant, Interval, by_day
 
 from . import Reading
 from .aws import Connections, Conversation, endpoint_of, shared
@@ -76,12 +76,7 @@ class CloudTrailSource:
         end = due - due % DAY
         tiled = [run for run in past.runs if run.kind != "correction"]
         start = tiled[-1].window.end if tiled else end - DAY
-        found = []
-        while start < end:
-            following = min(start - start % DAY + DAY, end)
-            found.append(Interval(Instant(start), Instant(following)))
-            start = following
-        return tuple(found)
+        return by_day(Instant(start), Instant(end))
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant

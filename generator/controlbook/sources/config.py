@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
 from controlbook.model import Missing, State
-from controlbook.timeline import DAY, Instant, Interval, iso
-from controlbook.vault.packs import Pack, pack
+from controlbook.timeline import DAY, Instant, Interval, by_day, instant, iso
+from controlbook.vault.packs import Pack, Packer, pack
 
 from . import Past, Place, Reading, Scope
 from .aws import Connections, Conversation, endpoint_of, shared
+from .book import Sheet, book_of
 from .delivery import Bucket
-from .fold import Fold, seeded
-from .gathering import Gathering, Known, gather, seed_histories
-from .head import Head, States, behind_places, behind_since, counted, head_of, regular
+from .fold import Deployment, Fold, seeded
+from .gathering import Gathering, Known, contributors, gather, seed_histories
+from .head import Head, behind_places, behind_since, counted, head_of, regular
 from .late import corrected_by, take_in
+from .survey import Surveyed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from controlbook.model import Settings, Transition
 
     from .delivery import HistoryFile
+    from .items import Item
+
+BAD = State.NON_COMPLIANT.value
 
 Packs = tuple[tuple[str, Pack], ...]
 """(role, pack)"""
@@ -64,12 +69,7 @@ class ConfigSource:
         end = now - now % DAY
         runs = regular(past)
         start = runs[-1].window.end if runs else end - DAY
-        found = []
-        while start < end:
-            following = min(start - start % DAY + DAY, end)
-            found.append(Interval(Instant(start), Instant(following)))
-            start = following
-        return tuple(found)
+        return by_day(Instant(start), Instant(end))
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant
@@ -79,19 +79,20 @@ class ConfigSource:
         if not windows:
             return
         head = head_of(past)
-        talk = Conversation(self._aws)
+        talk = Conversation(self._aws, plain=True)
         gathering = Gathering(talk=talk, settings=self.settings, bucket=self._bucket)
         places = sorted({place for _, scope in windows for place in scope.places})
+        last = head.looked or now
         known = {
             place: Known(
-                resources=frozenset(r.resource for r in head.states.get(place, ())),
+                survey=Surveyed(rules=head.rules.get(place, ()), since=last, now=now),
                 behind_since=behind_since(past, place),
             )
             for place in head.collected
         }
         # Up to now, since a delivery may lie in the folder of the day it came.
         span = Interval(windows[0][0].start, now)
-        gather(gathering, places, span, known)
+        gather(gathering, places, span, known, head.book)
         collection = _Collection(gathering, head, past)
         yield from collection.correction(span.start)
         for index, (window, scope) in enumerate(windows):
@@ -137,7 +138,7 @@ class _Collection:
             expected=tuple(late.places),
             collected=tuple(late.places),
             transitions=tuple(sorted(late.transitions)),
-            packs=_packs(late.files, (i.record for i in items), gathering.talk),
+            packs=self._packs(late.files, (i.record for i in items), late.pack),
         )
 
     def window(self, window: Interval, scope: Scope, *, final: bool) -> Reading:
@@ -147,20 +148,31 @@ class _Collection:
             # Nobody looked in between: nothing is known of the states at the start.
             head.collected = frozenset()
         transitions: list[Transition] = []
-        missing: list[Missing] = []
         folded: list[Place] = []
-        for place in scope.places:
-            if place in gathering.found and self._fold(place, window, transitions):
-                folded.append(place)
-            missing += gathering.missing(place, window)
-        # Evidence that contradicts itself is none; the next run reads afresh.
-        doubtful = self._cross_check(window, folded) if final else ()
+        doubtful: list[Place] = []
+        packer = Packer()
+        scoped = frozenset(scope.places)
+        for place, line in head.book.with_all(scoped):
+            if place in scoped and place in gathering.found:
+                sheet = self._fold(place, line, window, transitions)
+                if sheet is not None:
+                    folded.append(place)
+                    line = sheet.line  # noqa: PLW2901 - the same, unless it moved
+                    # Evidence that contradicts itself is none; the next run reads
+                    # afresh. The aggregator's view belongs to the final window.
+                    if final and self._contradicted(sheet, window):
+                        doubtful.append(place)
+            if head.rules.get(place):
+                packer.add(line or Sheet(place).line)
+        states = packer.finish()
+        missing = [row for p in scope.places for row in gathering.missing(p, window)]
         missing += [_without(place, window) for place in doubtful]
-        collected = tuple(place for place in folded if place not in doubtful)
+        collected = tuple(place for place in folded if place not in set(doubtful))
         head.collected = frozenset(collected)
         head.behind = behind_places(missing)
         head.end = window.end
         head.first = False
+        head.book = book_of(states)
         self.notes = [*gathering.notes, *self.notes]
         return self._reading(
             kind="regular" if final else "backfill",
@@ -169,16 +181,18 @@ class _Collection:
             collected=collected,
             missing=tuple(sorted(missing)),
             transitions=tuple(sorted(transitions)),
-            packs=self._window_packs(window, folded, final=final),
+            packs=self._window_packs(window, folded, states, final=final),
         )
 
     def _window_packs(
-        self, window: Interval, places: list[Place], *, final: bool
+        self, window: Interval, places: list[Place], states: Pack, *, final: bool
     ) -> Packs:
         """Give the files with items of a window, and its items as records."""
         gathering, found = self.gathering, self.gathering.found
         files, self._late = self._late, []
-        records = list(gathering.records) if final else []
+        records: list[bytes] = []
+        if final:
+            records, gathering.records = gathering.records, []
         for place in places:
             records += [i.record for i in found[place].items if window.contains(i.at)]
             files += [
@@ -186,7 +200,24 @@ class _Collection:
                 for file in found[place].files
                 if any(window.contains(item.at) for item in file.items)
             ]
-        return _packs(files, records, gathering.talk)
+        return self._packs(files, records, states)
+
+    def _packs(
+        self,
+        files: Iterable[HistoryFile],
+        records: Iterable[bytes],
+        states: Pack | None,
+    ) -> Packs:
+        """Give AWS's files and pages as they came, what was read, and the states."""
+        gathering = self.gathering
+        sources = {file.pack.sha256: file.pack for file in files}
+        pages = (*gathering.pages, pack(set(gathering.talk.kept)))
+        return (
+            *(("source", sources[digest]) for digest in sorted(sources)),
+            *(("source", page) for page in pages),
+            ("records", pack(set(records))),
+            *((("state", states),) if states and self.head.rules_anywhere else ()),
+        )
 
     def _reading(self, **fields: Any) -> Reading:  # noqa: ANN401 - Reading's own fields
         """Complete a reading by what every reading of one gathering shares."""
@@ -203,85 +234,110 @@ class _Collection:
             complete=gathering.complete and self.complete,
             queries=talk.queries,
             rules=self.head.all_rules,
-            states=self.head.all_states,
             notes=notes,
             organizations_sha256=gathering.organizations_sha256,
         )
 
     def _fold(
-        self, place: Place, window: Interval, transitions: list[Transition]
-    ) -> bool:
-        """Move one place through a window; False where it cannot be seeded."""
+        self,
+        place: Place,
+        line: bytes,
+        window: Interval,
+        transitions: list[Transition],
+    ) -> Sheet | None:
+        """Move one place through a window; None where it cannot be seeded."""
         found, head = self.gathering.found[place], self.head
         rows = head.rules.get(place, ())
         deployment = found.survey.deployment(window, rows)
-        opening = head.states.get(place, ())
-        seeds: States | None = None
-        unknown: set[str] = set()
-        if place not in head.collected or place in head.behind:
+        sheet = Sheet(place, line)
+        items = [item for item in found.items if window.contains(item.at)]
+        afresh = place not in head.collected or place in head.behind
+        fold = Fold((), deployment)
+        if afresh:
             try:
                 histories = seed_histories(self.gathering, place, window.start)
             except ControlbookError as error:
                 self.gathering.failures[place] = str(error)
                 self.gathering.fail(error)
-                return False
-            seeds, unknown = seeded(histories, deployment)
-        fold = Fold(seeds if seeds is not None and head.first else opening, deployment)
-        if seeds is not None and not head.first:
-            fold.settle(seeds, window.start)
-        for item in found.items:
-            if window.contains(item.at):
-                fold.add(item)
+                return None
+            fold = self._seeded(sheet, histories, deployment, window)
+        elif items or deployment.removed:
+            named = {item.resource for item in items}
+            opening = sheet.all if deployment.removed else sheet.of(named)
+            fold = Fold(opening, deployment)
+        for item in items:
+            fold.add(item)
         fold.remove_rules(window)
-        unknown |= fold.unknown
-        if unknown:
-            names = ", ".join(sorted(unknown))
+        if fold.unknown:
+            names = ", ".join(sorted(fold.unknown))
             self.notes.append(f"{' '.join(place)}: verdicts of unknown rules: {names}")
-        transitions += fold.transitions
-        head.states[place] = fold.states
-        head.rules[place] = counted(
-            deployment.rules, fold.states, rows, fold.transitions
-        )
-        return True
+        moves = fold.transitions
+        transitions += moves
+        if moves or afresh:
+            sheet.replace(fold.opening, fold.states)
+        keys = {move.instance for move in moves}
+        if afresh and head.first:
+            keys = set(deployment.rules)
+        moved = sheet.under(keys) if keys else {}
+        head.rules[place] = counted(deployment.rules, rows, moved)
+        return sheet
 
-    def _cross_check(
-        self, window: Interval, collected: Iterable[Place]
-    ) -> tuple[Place, ...]:
+    def _seeded(
+        self,
+        sheet: Sheet,
+        histories: Iterable[tuple[Item, ...]],
+        deployment: Deployment,
+        window: Interval,
+    ) -> Fold:
+        """Start a place from states that were read afresh."""
+        seeds, unknown = seeded(histories, deployment)
+        if self.head.first:
+            fold = Fold(seeds, deployment)
+        else:
+            fold = Fold(sheet.all, deployment)
+            fold.settle(seeds, window.start)
+        fold.unknown |= unknown
+        return fold
+
+    def _contradicted(self, sheet: Sheet, window: Interval) -> bool:
         """Compare what the aggregator shows as NON_COMPLIANT with the folded states.
 
-        Gives the places whose history lacks something.
+        It counts resources, up to a cap; which they are is asked only where its count
+        is not ours.
         """
-        fresh = self.gathering.sources or {}
-        doubtful = []
-        for place in collected:
-            if fresh[place].status != "SUCCEEDED":
-                continue
-            notes = self._contradictions(place, window)
-            if notes:
-                doubtful.append(place)
-                self.complete = False
-                self.notes += notes
-        return tuple(doubtful)
+        gathering, place = self.gathering, sheet.place
+        if (gathering.sources or {})[place].status != "SUCCEEDED":
+            return False
+        rows = {row.key: row for row in self.head.rules[place]}
+        names = gathering.found[place].survey.named
+        notes: list[str] = []
+        for rule, count in gathering.bad.get(place, {}).items():
+            key = names.get(rule, "")
+            ours = dict(rows[key].counts).get(BAD, 0) if key in rows else 0
+            if count != ours:
+                notes += self._contradictions(sheet, window, rule, key)
+        if notes:
+            self.complete = False
+            self.notes += notes
+        return bool(notes)
 
-    def _contradictions(self, place: Place, window: Interval) -> list[str]:
-        names = {
-            deployed.instance.deployed_as: deployed.instance.key
-            for deployed in self.gathering.found[place].survey.rules
-        }
-        states = {(row.instance, row.resource): row for row in self.head.states[place]}
+    def _contradictions(
+        self, sheet: Sheet, window: Interval, rule: str, key: str
+    ) -> list[str]:
+        states = {row[1]: row for row in sheet.under({key})[key]}
         notes = []
-        for seen in self.gathering.contributors:
-            if seen.place != place or seen.recorded >= window.end:
+        for seen in contributors(self.gathering, sheet.place, rule):
+            if seen.recorded >= window.end:
                 continue
-            row = states.get((names.get(seen.rule, ""), seen.resource))
+            row = states.get(seen.resource)
             # A state newer than the aggregator's verdict contradicts nothing.
-            newer = row is not None and row.since > seen.recorded
-            if newer or (row and row.state is State.NON_COMPLIANT):
+            newer = row is not None and instant(row[3]) > seen.recorded
+            if newer or (row and row[2] == BAD):
                 continue
             notes.append(
-                f"{' '.join(place)}: the aggregator shows {seen.resource} as"
-                f" NON_COMPLIANT under {seen.rule} since {iso(seen.recorded)} or"
-                f" before, the history says {row.state if row else 'nothing'}"
+                f"{' '.join(sheet.place)}: the aggregator shows {seen.resource} as"
+                f" NON_COMPLIANT under {rule} since {iso(seen.recorded)} or"
+                f" before, the history says {row[2] if row else 'nothing'}"
             )
         return notes
 
@@ -290,16 +346,4 @@ def _without(place: Place, window: Interval) -> Missing:
     account, region = place
     return Missing(
         account=account, region=region, reason="source-failed", interval=window
-    )
-
-
-def _packs(
-    files: Iterable[HistoryFile], records: Iterable[bytes], talk: Conversation
-) -> Packs:
-    """Give AWS's files and pages as they came, and the records read from them."""
-    sources = {file.pack.sha256: file.pack for file in files}
-    return (
-        *(("source", sources[digest]) for digest in sorted(sources)),
-        ("source", pack(set(talk.kept))),
-        ("records", pack(set(records))),
     )

@@ -81,18 +81,19 @@ class Fold:
     def __init__(self, opening: Iterable[Standing], deployment: Deployment) -> None:
         """Start from the states before the first item."""
         self.deployment = deployment
-        self._opening = tuple(opening)
+        self.opening = tuple(opening)
+        """The states before the first item."""
         self.unknown: set[str] = set()
         """Names in items that are no deployed rule."""
         self._states: dict[str, dict[str, Standing]] = {}
         self._moves: dict[tuple[Instant, str, str], Transition] = {}
-        for row in self._opening:
+        for row in self.opening:
             self._states.setdefault(row.resource, {})[row.instance] = row
 
     @property
     def states(self) -> tuple[Standing, ...]:
         """Every resource's state now, as the ledger's readers will fold it."""
-        return fold_states(self._opening, self.transitions)
+        return fold_states(self.opening, self.transitions)
 
     @property
     def transitions(self) -> tuple[Transition, ...]:

@@ -12,27 +12,33 @@ Rules enforced here:
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from controlbook.digest import canonical, digest_of
 from controlbook.model import Missing, State
-from controlbook.timeline import DAY, Instant, Interval, from_datetime
+from controlbook.timeline import DAY, HOUR, Instant, Interval, from_datetime
+from controlbook.vault.packs import pack
 
 from . import SourceError
+from .aws import restarting
 from .items import TYPE, Item, in_order, item_of
 from .resource_history import items_before, items_within
-from .survey import Survey, survey
+from .survey import Survey, Surveyed, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from controlbook.errors import ControlbookError
     from controlbook.model import Settings
+    from controlbook.vault.packs import Pack
 
     from . import Place
     from .aws import Conversation
+    from .book import Book
     from .delivery import Bucket, HistoryFile
 
 LOOKBACK = DAY
@@ -46,6 +52,17 @@ SELECT = (
 )
 
 
+HELD = 32 * 1024 * 1024
+"""So many bytes of pages are held before they are packed."""
+AT_A_TIME = 8
+"""So many places are asked at once: most of a call is waiting."""
+CLOCKS = HOUR
+"""What was written before the last run listed it was read then, less what clocks may
+differ by."""
+BAD = State.NON_COMPLIANT.value
+Told = tuple[str, str, int, str]
+"""(rule as deployed, compliance, resources that cause it, whether there are more)"""
+CAPPED = -1
 OPEN = frozenset({State.NON_COMPLIANT, State.INSUFFICIENT_DATA})
 """States whose true start matters."""
 
@@ -62,7 +79,7 @@ class Freshness:
 class Known:
     """What the ledger knows of a place that its last run collected."""
 
-    resources: frozenset[str]
+    survey: Surveyed
     behind_since: Instant | None = None
     """Start of the first of the last windows that deliveries did not reach."""
 
@@ -86,6 +103,9 @@ class Found:
     files: tuple[HistoryFile, ...]
     items: tuple[Item, ...]
     """Of all files, in order, equal ones collapsed."""
+    notes: list[str] = field(default_factory=list)
+    contradictory: bool = False
+    """Whether items contradict each other."""
 
 
 @dataclass(kw_only=True)
@@ -104,9 +124,19 @@ class Gathering:
     failures: dict[Place, str] = field(default_factory=dict)
     records: list[bytes] = field(default_factory=list)
     """What the aggregator says now, as lines of the record pack."""
-    contributors: list[Contributor] = field(default_factory=list)
+    bad: dict[Place, dict[str, int]] = field(default_factory=dict)
+    """How many resources the aggregator shows as NON_COMPLIANT now, by the rule's name
+    as deployed; CAPPED where it stopped counting."""
+    pages: list[Pack] = field(default_factory=list)
+    """Pages that were put away, so that they need not be held."""
     notes: list[str] = field(default_factory=list)
     complete: bool = True
+
+    def put_away(self) -> None:
+        """Pack the pages that were kept, where they are many."""
+        kept = self.talk.take_kept(HELD)
+        if kept:
+            self.pages.append(pack(set(kept)))
 
     def fail(self, error: ControlbookError) -> None:
         """Remember that a listing for all places could not be read."""
@@ -166,9 +196,11 @@ def gather(
     places: Iterable[Place],
     span: Interval,
     known: Mapping[Place, Known],
+    book: Book,
 ) -> None:
     """Ask everything that the windows of a span need.
 
+    `known` are the places that the last run collected, `book` holds their states.
     Raises SourceError only where AWS cannot be talked to at all.
     """
     talk = gathering.talk
@@ -176,21 +208,50 @@ def gather(
     gathering.principal = identity["Arn"]
     _organizations(gathering)
     _sources(gathering)
-    for place in places:
+    bucket = gathering.bucket
+    source = (
+        _Delivered(gathering, bucket, span, known)
+        if bucket
+        else _Asked(gathering, span, known, book)
+    )
+
+    def look(place: Place) -> Found | SourceError | None:
         account, _ = place
         lost = gathering.members is not None and account not in gathering.members
         if lost or gathering.sources is None or place not in gathering.sources:
-            continue
+            return None
         try:
             _demand_access(gathering, account, identity["Account"])
-            gathering.found[place] = _place(gathering, place, span, known.get(place))
+            return _place(gathering, place, source)
         except SourceError as error:
-            gathering.failures[place] = str(error)
-            gathering.fail(error)
+            return error
+
+    # What is put side by side stands in the order of the places, whoever came first.
+    listed = list(places)
+    with ThreadPoolExecutor(AT_A_TIME if bucket else 1) as pool:
+        try:
+            for place, found in zip(listed, pool.map(look, listed), strict=True):
+                _take(gathering, place, found)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     try:
         _compliance(gathering)
     except SourceError as error:
         gathering.fail(error)
+
+
+def _take(
+    gathering: Gathering, place: Place, found: Found | SourceError | None
+) -> None:
+    if isinstance(found, SourceError):
+        gathering.failures[place] = str(found)
+        gathering.fail(found)
+    elif found:
+        gathering.found[place] = found
+        gathering.notes += found.notes
+        gathering.complete = gathering.complete and not found.contradictory
+    gathering.put_away()
 
 
 def _demand_access(gathering: Gathering, account: str, own: str) -> None:
@@ -244,98 +305,152 @@ def _sources(gathering: Gathering) -> None:
     gathering.sources = found
 
 
-def _place(
-    gathering: Gathering, place: Place, span: Interval, known: Known | None
-) -> Found:
-    talk, bucket = gathering.talk, gathering.bucket
-    surveyed = survey(talk, place)
-    gathering.notes += surveyed.twins()
-    if bucket is None:
-        return Found(
-            survey=surveyed, files=(), items=_asked(gathering, place, span, known)
+def _place(gathering: Gathering, place: Place, source: _Delivered | _Asked) -> Found:
+    known = source.known.get(place)
+    surveyed = survey(gathering.talk, place, known.survey if known else None)
+    found = source.read(place, surveyed)
+    found.notes[:0] = surveyed.twins()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """The history of places from the delivery bucket."""
+
+    gathering: Gathering
+    bucket: Bucket
+    span: Interval
+    known: Mapping[Place, Known]
+
+    def read(self, place: Place, surveyed: Survey) -> Found:
+        """Read the files that came in a span, and of the days before what is new."""
+        bucket, talk, start = self.bucket, self.gathering.talk, self.span.start
+        keys, strange = bucket.keys(talk, place, start, self.span.end)
+        known = self.known.get(place)
+        behind = known.behind_since if known else None
+        before = Instant(start - LOOKBACK)
+        early, odd = bucket.keys(
+            talk, place, before if behind is None else min(before, behind), start - 1
         )
-    keys, strange = bucket.keys(talk, place, span.start, span.end)
-    behind = known.behind_since if known else None
-    before = Instant(span.start - LOOKBACK)
-    early, odd = bucket.keys(
-        talk, place, before if behind is None else min(before, behind), span.start - 1
-    )
-    for key in (*odd, *strange):
-        gathering.notes.append(f"s3://{bucket.name}/{key} is not named as AWS names it")
-    # Of the days before, only what was written since; to begin with, all of it.
-    since = before if known is None else behind or span.start
-    late = [key for key, written in early.items() if written >= since]
-    files = tuple(bucket.read(talk, key) for key in sorted({*late, *keys}))
-    items, notes = in_order(item for file in files for item in file.items)
-    gathering.notes += notes
-    if notes:
-        gathering.complete = False
-    return Found(survey=surveyed, files=files, items=items)
+        # Of the days before, only what was written since; to begin with, all of it.
+        seen = max(start, known.survey.since - CLOCKS) if known else before
+        since = behind or seen
+        late = [key for key, written in early.items() if written >= since]
+        files = tuple(bucket.read(talk, key) for key in sorted({*late, *keys}))
+        items, notes = in_order(item for file in files for item in file.items)
+        named = f"s3://{bucket.name}"
+        odd += strange
+        return Found(
+            survey=surveyed,
+            files=files,
+            items=items,
+            notes=[
+                *(f"{named}/{key} is not named as AWS names it" for key in odd),
+                *notes,
+            ],
+            contradictory=bool(notes),
+        )
 
 
-def _asked(
-    gathering: Gathering, place: Place, span: Interval, known: Known | None
-) -> tuple[Item, ...]:
-    """Without delivery files, ask for the history of every resource that moved."""
-    current = gathering.current.get(place, {})
-    moved = {name for name, item in current.items() if item.at >= span.start}
-    gone = (known.resources if known else frozenset()) - current.keys()
-    found: list[Item] = []
-    for resource in sorted(moved | gone):
-        found += items_within(gathering.talk, place, resource, span)
-    return in_order(found)[0]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Without delivery files: the history of every resource that moved."""
+
+    gathering: Gathering
+    span: Interval
+    known: Mapping[Place, Known]
+    book: Book
+
+    def read(self, place: Place, surveyed: Survey) -> Found:
+        """Ask for each resource that is newer than the span's start, or gone."""
+        current = self.gathering.current.get(place, {})
+        moved = {name for name, item in current.items() if item.at >= self.span.start}
+        before: set[str] = set()
+        if place in self.known:
+            before = {row[1] for row in self.book.pick([place])[place].rows}
+        found: list[Item] = []
+        for resource in sorted(moved | (before - current.keys())):
+            found += items_within(self.gathering.talk, place, resource, self.span)
+        return Found(survey=surveyed, files=(), items=in_order(found)[0])
 
 
 def _compliance(gathering: Gathering) -> None:
-    """Ask the aggregator for every rule's state, and for what is NON_COMPLIANT."""
-    settings, talk = gathering.settings, gathering.talk
-    home = ("", settings.region)
-    rows = talk.listing(
-        "config",
-        "describe_aggregate_compliance_by_config_rules",
-        "AggregateComplianceByConfigRules",
-        home,
-        ConfigurationAggregatorName=settings.aggregator,
-        Limit=1000,
+    """Ask the aggregator for every rule's state."""
+
+    def read() -> tuple[dict[Place, list[Told]], dict[Place, dict[str, int]]]:
+        told: dict[Place, list[Told]] = {}
+        bad: dict[Place, dict[str, int]] = {}
+        for page in gathering.talk.pages_of(
+            "config",
+            "describe_aggregate_compliance_by_config_rules",
+            ("", gathering.settings.region),
+            tokens=("NextToken", "NextToken"),
+            ConfigurationAggregatorName=gathering.settings.aggregator,
+            Limit=1000,
+        ):
+            for row in page["AggregateComplianceByConfigRules"]:
+                place = (row["AccountId"], row["AwsRegion"])
+                if place in gathering.found:
+                    line = _told(row)
+                    told.setdefault(place, []).append(line)
+                    if line[1] == BAD:
+                        capped = line[3] == "yes"
+                        count = CAPPED if capped else line[2]
+                        bad.setdefault(place, {})[line[0]] = count
+            gathering.put_away()
+        return told, bad
+
+    told, gathering.bad = restarting(read)
+    gathering.records = [_told_line(place, rows) for place, rows in told.items()]
+
+
+def _told(row: Mapping[str, Any]) -> Told:
+    compliance = row["Compliance"]
+    count = compliance.get("ComplianceContributorCount", {})
+    return (
+        intern(row["ConfigRuleName"]),
+        intern(compliance["ComplianceType"]),
+        count.get("CappedCount", 0),
+        "yes" if count.get("CapExceeded") else "no",
     )
-    bad: dict[tuple[str, str, str], None] = {}
-    for row in rows:
-        place = (row["AccountId"], row["AwsRegion"])
-        if place not in gathering.found:
-            continue
-        verdict = row["Compliance"]["ComplianceType"]
-        gathering.records.append(_compliance_record(row, verdict))
-        if verdict == "NON_COMPLIANT":
-            bad[(*place, row["ConfigRuleName"])] = None
-    for account, region, rule in bad:
-        details = talk.listing(
+
+
+def _told_line(place: Place, rows: list[Told]) -> bytes:
+    """Give the record of what the aggregator says of a place's rules."""
+    account, region = place
+    return canonical(
+        {
+            "type": "rule-compliance",
+            "account": account,
+            "region": region,
+            "rules": sorted(rows),
+        }
+    )
+
+
+def contributors(
+    gathering: Gathering, place: Place, rule: str
+) -> tuple[Contributor, ...]:
+    """Ask which resources the aggregator shows as NON_COMPLIANT under a rule."""
+    account, region = place
+    try:
+        rows = gathering.talk.listing(
             "config",
             "get_aggregate_compliance_details_by_config_rule",
             "AggregateEvaluationResults",
-            home,
-            ConfigurationAggregatorName=settings.aggregator,
+            ("", gathering.settings.region),
+            ConfigurationAggregatorName=gathering.settings.aggregator,
             ConfigRuleName=rule,
             AccountId=account,
             AwsRegion=region,
             ComplianceType="NON_COMPLIANT",
             Limit=100,
         )
-        gathering.contributors += [_contributor(detail) for detail in details]
-
-
-def _compliance_record(row: Mapping[str, Any], verdict: str) -> bytes:
-    count = row["Compliance"].get("ComplianceContributorCount", {})
-    return canonical(
-        {
-            "type": "rule-compliance",
-            "account": row["AccountId"],
-            "region": row["AwsRegion"],
-            "deployed_as": row["ConfigRuleName"],
-            "compliance": verdict,
-            "contributors": count.get("CappedCount", 0),
-            "capped": "yes" if count.get("CapExceeded") else "no",
-        }
-    )
+    except SourceError as error:
+        gathering.fail(error)
+        return ()
+    gathering.put_away()
+    return tuple(map(_contributor, rows))
 
 
 def _contributor(row: Mapping[str, Any]) -> Contributor:

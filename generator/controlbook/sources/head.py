@@ -12,22 +12,26 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
+import orjson
+
 from controlbook.digest import merkle_root
-from controlbook.ledger import records_root_lines
-from controlbook.model import RuleInstance, Standing
+from controlbook.model import RuleInstance
+
+from .book import EMPTY, Book
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from controlbook.model import Missing, Run, Transition
+    from controlbook.model import Missing, Run
     from controlbook.timeline import Instant
 
     from . import Past, Place
+    from .book import Row
 
 Rows = tuple[RuleInstance, ...]
-States = tuple[Standing, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,11 +39,14 @@ class Head:
     """The rules and states that the next window starts from, by place."""
 
     rules: dict[Place, Rows] = field(default_factory=dict)
-    states: dict[Place, States] = field(default_factory=dict)
+    book: Book = EMPTY
+    """The states, on disk or in the vault; opened for the places that moved."""
     collected: frozenset[Place] = frozenset()
     """What the last run collected."""
     behind: frozenset[Place] = frozenset()
     """Places of which deliveries had not come when the last window was closed."""
+    looked: Instant | None = None
+    """When the last run asked AWS."""
     end: Instant | None = None
     """Where the last window ended."""
     first: bool = True
@@ -51,9 +58,9 @@ class Head:
         return tuple(sorted(rows, key=lambda row: row.key))
 
     @property
-    def all_states(self) -> States:
-        """Every resource's state."""
-        return tuple(sorted(row for rows in self.states.values() for row in rows))
+    def rules_anywhere(self) -> bool:
+        """Tell whether any rule is known, so that there are states to keep."""
+        return any(self.rules.values())
 
 
 def head_of(past: Past) -> Head:
@@ -62,16 +69,17 @@ def head_of(past: Past) -> Head:
     if last is None:
         return Head()
     tiled = regular(past)[-1]
-    head = Head(first=False, collected=frozenset(tiled.collected), end=tiled.window.end)
-    place = {row.key: (row.account, row.region) for row in last.rules}
+    head = Head(
+        first=False,
+        collected=frozenset(tiled.collected),
+        looked=tiled.started,
+        end=tiled.window.end,
+    )
     rules: dict[Place, list[RuleInstance]] = {}
     for row in last.rules:
-        rules.setdefault(place[row.key], []).append(row)
-    states: dict[Place, list[Standing]] = {}
-    for standing in past.states():
-        states.setdefault(place[standing.instance], []).append(standing)
+        rules.setdefault((row.account, row.region), []).append(row)
     head.rules = {key: tuple(rows) for key, rows in rules.items()}
-    head.states = {key: tuple(rows) for key, rows in states.items()}
+    head.book = Book(past.states)
     return head
 
 
@@ -97,39 +105,47 @@ def behind_since(past: Past, place: Place) -> Instant | None:
     return since
 
 
+@cache
+def _shared(counts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """Give equal counts as one value: many rules have the same."""
+    return counts
+
+
 def counted(
     rules: Mapping[str, RuleInstance],
-    states: States,
     before: Rows,
-    transitions: Iterable[Transition],
+    moved: Mapping[str, Sequence[Row]],
 ) -> Rows:
-    """Give the rule rows with population, counts and records root at a window's end."""
-    moved = {move.instance for move in transitions}
+    """Give the rule rows with population, counts and records root at a window's end.
+
+    `moved` are the states at its end of the rule instances in which something moved.
+    """
     old = {row.key: row for row in before}
-    by_rule: dict[str, list[Standing]] = {}
-    for row in states:
-        by_rule.setdefault(row.instance, []).append(row)
     found = []
     for key, rule in sorted(rules.items()):
         if key in old and key not in moved:
             last = old[key]
-            found.append(
-                replace(
-                    rule,
-                    population=last.population,
-                    counts=last.counts,
-                    records_root=last.records_root,
-                )
+            if rule is last:
+                found.append(last)
+                continue
+            row = replace(
+                rule,
+                population=last.population,
+                counts=last.counts,
+                records_root=last.records_root,
             )
+            # One row for as long as nothing changes: a thousand accounts have many.
+            found.append(last if row == last else row)
             continue
-        standing = by_rule.get(key, [])
-        counts = Counter(row.state.value for row in standing)
+        standing = moved.get(key, ())
+        counts = Counter(state for _, _, state, _ in standing)
+        leaves = sorted(orjson.dumps(row[1:]) for row in standing)
         found.append(
             replace(
                 rule,
                 population=len(standing),
-                counts=tuple(sorted(counts.items())),
-                records_root=merkle_root(records_root_lines(standing)),
+                counts=_shared(tuple(sorted(counts.items()))),
+                records_root=merkle_root(leaves),
             )
         )
     return tuple(found)

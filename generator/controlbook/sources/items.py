@@ -17,9 +17,12 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import ijson  # type: ignore[import-untyped] # ships no types
+import orjson
 
 from controlbook.digest import canonical
 from controlbook.model import State
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 TYPE = "AWS::Config::ResourceCompliance"
 MAX_FILE = 4 * 1024 * 1024 * 1024
 """No delivery file inflates to more than this."""
+
+AT_ONCE = 32 * 1024 * 1024
+"""A file that inflates to more is streamed."""
 
 GONE = frozenset({"ResourceDeleted", "ResourceDeletedNotRecorded"})
 UNRECORDED = "ResourceNotRecorded"
@@ -114,7 +120,7 @@ def _item(raw: Mapping[str, Any]) -> Item:
         verdicts=tuple(
             sorted(
                 Verdict(
-                    rule=entry["configRuleName"],
+                    rule=intern(entry["configRuleName"]),
                     arn=entry.get("configRuleArn", ""),
                     state=State(entry["complianceType"]),
                 )
@@ -144,20 +150,34 @@ def is_history_of(key: str, account: str, region: str) -> bool:
 
 
 def read_file(body: bytes, key: str) -> tuple[Item, ...]:
-    """Read a delivery file's ResourceCompliance items; SourceError if it is none."""
-    stream = _Inflated(inflate(body, limit=MAX_FILE, place=key))
+    """Read a delivery file's ResourceCompliance items; SourceError if it is none.
+
+    Nearly every file is small and read at once; a large one is streamed.
+    """
+    chunks = inflate(body, limit=MAX_FILE, place=key)
     try:
-        items = tuple(
-            item_of(raw)
-            for raw in ijson.items(stream, "configurationItems.item")
-            if raw.get("resourceType") == TYPE
-        )
-        stream.exhaust()
-    except ijson.JSONError as error:
+        begun, size = [], 0
+        for chunk in chunks:
+            begun.append(chunk)
+            size += len(chunk)
+            if size > AT_ONCE:
+                return _streamed(_Inflated(chain(begun, chunks)))
+        rows = orjson.loads(b"".join(begun))["configurationItems"]
+        return tuple(item_of(raw) for raw in rows if raw.get("resourceType") == TYPE)
+    except (ijson.JSONError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"not a delivery file: {error}"
         raise SourceError(message, key) from error
     except PackError as error:
         raise SourceError(error.message, key) from error
+
+
+def _streamed(stream: _Inflated) -> tuple[Item, ...]:
+    items = tuple(
+        item_of(raw)
+        for raw in ijson.items(stream, "configurationItems.item")
+        if raw.get("resourceType") == TYPE
+    )
+    stream.exhaust()
     return items
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from controlbook.timeline import Interval, iso
 
+from .book import book_of
 from .fold import Deployment, Fold
 from .head import counted, regular
 
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
 
     from controlbook.model import RuleInstance, Run, Transition
     from controlbook.timeline import Instant
+    from controlbook.vault.packs import Pack
 
     from . import Past, Place
+    from .book import Sheet
     from .delivery import HistoryFile
     from .head import Head
+
+    Moment = tuple[str, Instant]
+    """A resource, and when it changed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +45,8 @@ class Late:
     """Where the transitions are."""
     notes: list[str] = field(default_factory=list)
     complete: bool = True
+    pack: Pack | None = None
+    """The states after it, where there are transitions."""
 
 
 def take_in(
@@ -50,39 +58,55 @@ def take_in(
     """Move the head by what was captured before `start` and not taken in yet."""
     late = Late()
     seen = {stored.sha256 for run in past.runs for stored in run.objects}
+    fresh: dict[Place, list[HistoryFile]] = {}
     for place in sorted(files.keys() & head.collected):
-        fresh = [
-            file
-            for file in files[place]
-            if file.pack.sha256 not in seen
-            and any(item.at < start for item in file.items)
-        ]
-        if fresh:
-            late.files += fresh
-            moved = _of_place(place, fresh, head, past, start, late)
-            if moved:
-                late.transitions += moved
-                late.places.append(place)
+        for file in files[place]:
+            if file.pack.sha256 not in seen and any(i.at < start for i in file.items):
+                fresh.setdefault(place, []).append(file)
+                late.files.append(file)
+    if not fresh:
+        return late
+    sheets = head.book.pick(fresh)
+    known = _known(past, late.files)
+    for place, sheet in sheets.items():
+        done = known.get(place, set())
+        moved = _of_place(sheet, fresh[place], head, past, (start, done), late)
+        if moved:
+            late.transitions += moved
+            late.places.append(place)
+    if late.transitions:
+        late.pack = head.book.rewritten({place: sheets[place] for place in late.places})
+        head.book = book_of(late.pack)
     return late
 
 
+def _known(past: Past, files: list[HistoryFile]) -> dict[Place, set[Moment]]:
+    """Give the changes that the ledger has of the time that files speak of."""
+    first = min(item.at for file in files for item in file.items)
+    found: dict[Place, set[Moment]] = {}
+    for run in past.runs:
+        if run.window.end > first:
+            for move in run.transitions:
+                place = (move.account, move.region)
+                found.setdefault(place, set()).add((move.resource, move.at))
+    return found
+
+
 def _of_place(
-    place: Place,
+    sheet: Sheet,
     files: list[HistoryFile],
     head: Head,
     past: Past,
-    start: Instant,
+    bounds: tuple[Instant, set[Moment]],
     late: Late,
 ) -> tuple[Transition, ...]:
+    place = sheet.place
+    start, known = bounds
     rows = head.rules.get(place, ())
-    known = {
-        (move.resource, move.at)
-        for run in past.runs
-        for move in run.transitions
-        if (move.account, move.region) == place
-    }
-    fold = Fold(head.states.get(place, ()), _as_ledger_knows(rows))
-    for item in sorted({item for file in files for item in file.items}):
+    items = sorted({item for file in files for item in file.items})
+    opening = sheet.of({item.resource for item in items})
+    fold = Fold(opening, _as_ledger_knows(rows))
+    for item in items:
         if item.at >= start or (item.resource, item.at) in known:
             continue
         standing = fold.of(item.resource).values()
@@ -96,9 +120,10 @@ def _of_place(
             )
             continue
         fold.add(item)
-    head.states[place] = fold.states
+    sheet.replace(opening, fold.states)
     rules = {row.key: row for row in rows}
-    head.rules[place] = counted(rules, fold.states, rows, fold.transitions)
+    moved = sheet.under({move.instance for move in fold.transitions})
+    head.rules[place] = counted(rules, rows, moved)
     return fold.transitions
 
 

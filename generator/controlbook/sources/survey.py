@@ -4,7 +4,10 @@
 Rules enforced here:
 - a rule is its SourceIdentifier and parameters, not its name; the name people deployed
   is kept beside it;
-- the rule list is read in every run: a changed parameter changes what a verdict means;
+- a changed parameter changes what a verdict means, so no change of a rule is missed: a
+  place's rules are read where its rule statuses name others than the ledger, or
+  CloudTrail's event history holds a call that changes rules, or cannot be had; in a
+  place of few rules always, since reading costs no more calls than looking;
 - a stopped recorder, unrecorded compliance and late deliveries are evidence gaps.
 """
 
@@ -12,19 +15,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from controlbook.digest import merkle_root
 from controlbook.ledger import rule_key
 from controlbook.managed_rules import find, recognise
 from controlbook.model import Missing, RuleInstance
-from controlbook.timeline import Instant, Interval, from_datetime
+from controlbook.timeline import (
+    DAY,
+    HOUR,
+    Instant,
+    Interval,
+    from_datetime,
+    to_datetime,
+)
 
+from . import SourceError
 from .fold import Deployment
 from .items import TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from . import Place
     from .aws import Conversation
@@ -32,6 +45,23 @@ if TYPE_CHECKING:
 Row = dict[str, Any]  # a row of an answer; boto3 has no types
 
 PERIODIC = "ScheduledNotification"
+FEW = 75
+"""Rules that three calls read, as many as looking for changes takes."""
+PACKED = "-conformance-pack-"
+REACH = 90 * DAY
+"""How far back CloudTrail's event history goes."""
+LAG = HOUR
+"""How long an event may take to come into it, several times over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """What the ledger's last run saw of an account × Region."""
+
+    rules: tuple[RuleInstance, ...]
+    since: Instant
+    """When that run looked."""
+    now: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +79,10 @@ class Survey:
     """One account × Region as this run found it."""
 
     place: Place
-    rules: tuple[DeployedRule, ...]
+    rules: tuple[DeployedRule, ...] = ()
+    """As they were read."""
+    kept: tuple[RuleInstance, ...] = ()
+    """The ledger's, where nothing changed them: they were not read again."""
     recording: bool
     started: Instant | None
     stopped: Instant | None
@@ -81,12 +114,19 @@ class Survey:
             end = Instant(min(self.started or end, end))
         return Interval(Instant(begin), end) if begin < end else None
 
+    @property
+    def named(self) -> dict[str, str]:
+        """Map the names of the deployed rules to the keys of their instances."""
+        read = {d.instance.deployed_as: d.instance.key for d in self.rules}
+        return read | {row.deployed_as: row.key for row in self.kept}
+
     def deployment(
         self, window: Interval, before: Iterable[RuleInstance]
     ) -> Deployment:
         """Give the instances in force in a window, and those that went since."""
-        rules: dict[str, RuleInstance] = {}
-        arns, names = {}, {}
+        rules = {row.key: row for row in self.kept}
+        names = {row.deployed_as: row.key for row in self.kept}
+        arns = {}
         for deployed in self.rules:
             if deployed.activated and deployed.activated >= window.end:
                 continue
@@ -130,11 +170,13 @@ def _merged(first: RuleInstance, second: RuleInstance) -> RuleInstance:
     return replace(kept, status=bad)
 
 
-def survey(talk: Conversation, place: Place) -> Survey:
-    """Ask one account × Region about itself; SourceError where it does not answer."""
-    rules = talk.listing("config", "describe_config_rules", "ConfigRules", place)
+def survey(talk: Conversation, place: Place, known: Surveyed | None = None) -> Survey:
+    """Ask one account × Region about itself; SourceError where it does not answer.
+
+    `known` is what the ledger's last run saw of it.
+    """
     statuses = {
-        row["ConfigRuleArn"]: row
+        row["ConfigRuleName"]: row
         for row in talk.listing(
             "config",
             "describe_config_rule_evaluation_status",
@@ -145,15 +187,18 @@ def survey(talk: Conversation, place: Place) -> Survey:
     recorders = talk.ask("config", "describe_configuration_recorders", place)
     states = talk.ask("config", "describe_configuration_recorder_status", place)
     channels = talk.ask("config", "describe_delivery_channel_status", place)
-    by_arn = {row["ConfigRuleArn"]: row for row in rules}
     state: Row = next(iter(states["ConfigurationRecordersStatus"]), {})
     groups = recorders["ConfigurationRecorders"]
+    rules: tuple[DeployedRule, ...] = ()
+    kept: tuple[RuleInstance, ...] = ()
+    if known and _unchanged(talk, place, known, statuses):
+        kept = _judged(known.rules, statuses, groups)
+    else:
+        rules = _read(talk, place, statuses, groups)
     return Survey(
         place=place,
-        rules=tuple(
-            _explained(deployed_rule(row, statuses.get(arn, {}), place), groups)
-            for arn, row in sorted(by_arn.items())
-        ),
+        rules=rules,
+        kept=kept,
         recording=bool(state.get("recording")),
         started=_moment(state, "lastStartTime"),
         stopped=_moment(state, "lastStopTime"),
@@ -165,14 +210,89 @@ def survey(talk: Conversation, place: Place) -> Survey:
     )
 
 
-def _explained(deployed: DeployedRule, recorders: list[Row]) -> DeployedRule:
+def _read(
+    talk: Conversation, place: Place, statuses: Mapping[str, Row], groups: list[Row]
+) -> tuple[DeployedRule, ...]:
+    rows = talk.listing("config", "describe_config_rules", "ConfigRules", place)
+    found = []
+    for row in sorted(rows, key=lambda row: str(row["ConfigRuleArn"])):
+        status = statuses.get(row["ConfigRuleName"], {})
+        deployed = deployed_rule(row, status, place)
+        instance = _explained(deployed.instance, groups)
+        found.append(replace(deployed, instance=instance))
+    return tuple(found)
+
+
+def _unchanged(
+    talk: Conversation, place: Place, known: Surveyed, statuses: Mapping[str, Row]
+) -> bool:
+    """Tell whether the ledger's rules of a place are still the deployed ones."""
+    if len(known.rules) <= FEW:
+        return False
+    # AWS says nothing of custom Lambda rules, so those cannot be compared.
+    ours = {row.deployed_as for row in known.rules}
+    silent = {row.deployed_as for row in known.rules if _is_lambda(row)}
+    if ours - silent != statuses.keys():
+        return False
+    if known.since < known.now - REACH:
+        return False
+    try:
+        calls = [c for c, fits in CHANGES.items() if any(map(fits, known.rules))]
+        return not any(_called(talk, place, call, known) for call in calls)
+    except SourceError:
+        return False
+
+
+def _called(talk: Conversation, place: Place, name: str, known: Surveyed) -> bool:
+    """Tell whether the event history holds a call since the ledger's last run."""
+    pages = talk.pages_of(
+        "cloudtrail",
+        "lookup_events",
+        place,
+        tokens=("NextToken", "NextToken"),
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}],
+        StartTime=to_datetime(Instant(known.since - LAG)),
+        EndTime=to_datetime(known.now),
+        MaxResults=1,
+    )
+    return any(page.get("Events") for page in pages)
+
+
+def _is_lambda(row: RuleInstance) -> bool:
+    return row.identifier.startswith("custom-lambda:")
+
+
+CHANGES: Mapping[str, Callable[[RuleInstance], bool]] = {
+    "PutConfigRule": lambda _row: True,
+    "DeleteConfigRule": _is_lambda,
+    "PutConformancePack": lambda row: PACKED in row.deployed_as,
+}
+"""Calls that change rules or their parameters, and of which rules each may say what the
+statuses do not."""
+
+
+def _judged(
+    rows: tuple[RuleInstance, ...], statuses: Mapping[str, Row], groups: list[Row]
+) -> tuple[RuleInstance, ...]:
+    """Give the ledger's rows with what AWS says today of whether they work."""
+    found = []
+    for row in rows:
+        status = _status(statuses.get(row.deployed_as, {}))
+        same = row.status == status
+        if not same:
+            other = _explained(replace(row, status=status), groups)
+            same = other.status == row.status
+        found.append(row if same else other)
+    return rows if all(map(is_, rows, found)) else tuple(found)
+
+
+def _explained(row: RuleInstance, recorders: list[Row]) -> RuleInstance:
     """Tell a rule that had nothing to look at from one that never worked.
 
     AWS evaluates a change-triggered rule when it is made, and on every change of a
     resource in its scope. Where the recorder keeps every type of that scope and the
     rule was never invoked, Config knows no such resource.
     """
-    row = deployed.instance
     managed = find(row.identifier)
     kinds = managed.resource_types if managed and row.trigger == "change" else ()
     idle = (
@@ -180,7 +300,7 @@ def _explained(deployed: DeployedRule, recorders: list[Row]) -> DeployedRule:
         and bool(kinds)
         and all(any(_records(group, kind) for group in recorders) for kind in kinds)
     )
-    return replace(deployed, instance=replace(row, status="idle")) if idle else deployed
+    return replace(row, status="idle") if idle else row
 
 
 def _records(recorder: Row, kind: str) -> bool:
@@ -198,7 +318,11 @@ def _delivered(channel: Row) -> Instant | None:
 
 
 def _moment(row: Row, name: str) -> Instant | None:
-    return from_datetime(row[name]) if row.get(name) else None
+    """Read a time: boto3's, or the JSON's own, which is in seconds."""
+    value = row.get(name)
+    if not value or isinstance(value, datetime):
+        return from_datetime(value) if value else None
+    return Instant(round(value * 1000))
 
 
 def deployed_rule(row: Row, status: Row, place: Place) -> DeployedRule:

@@ -9,11 +9,12 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controlbook.digest import merkle_root, sha256
+from controlbook.digest import leaf_hash, root_of_hashes, sha256
 from controlbook.errors import ControlbookError, Exit
 
 from . import MAX_OBJECT
@@ -56,34 +57,72 @@ class Pack:
         return f"packs/{stream}/{self.sha256}.{self.suffix}"
 
 
-def pack(records: Iterable[bytes]) -> Pack:
-    """Write records, in any order, as one pack."""
-    lines = sorted(records)
-    for line in lines:
+class Packer:
+    """Writes a pack line by line, so that its content need never be held whole."""
+
+    def __init__(self) -> None:
+        """Begin an empty pack."""
+        self._squeeze = zlib.compressobj(level=6, wbits=_GZIP)
+        self._body: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self._weight = 0
+        self._content = hashlib.sha256()
+        self._size = 0
+        self._leaves: list[bytes] = []
+        self._last = b""
+
+    def add(self, line: bytes) -> None:
+        """Write the next record; records come in the order of their bytes."""
         if b"\n" in line:
             message = "a record holds a line feed"
             raise PackError(message)
-    content = b"".join(line + b"\n" for line in lines)
-    squeeze = zlib.compressobj(level=6, wbits=_GZIP)
-    body = squeeze.compress(content) + squeeze.flush()
-    if len(body) > MAX_OBJECT:
-        message = f"the pack has {len(body)} bytes, more than one PUT takes"
-        raise PackError(message)
-    return Pack(
-        body=body,
-        sha256=sha256(body),
-        suffix="ndjson.gz",
-        records=len(lines),
-        content_sha256=sha256(content),
-        content_size=len(content),
-        records_root=merkle_root(lines),
-    )
+        if line < self._last:
+            message = "the records are not in order"
+            raise PackError(message)
+        self._last = line
+        self._leaves.append(leaf_hash(line))
+        self._waiting.append(line)
+        self._weight += len(line) + 1
+        if self._weight >= _CHUNK:
+            self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            content = b"\n".join(self._waiting) + b"\n"
+            self._content.update(content)
+            self._size += len(content)
+            self._body.append(self._squeeze.compress(content))
+            self._waiting, self._weight = [], 0
+
+    def finish(self) -> Pack:
+        """End the pack."""
+        self._write()
+        self._body.append(self._squeeze.flush())
+        body = b"".join(self._body)
+        if len(body) > MAX_OBJECT:
+            message = f"the pack has {len(body)} bytes, more than one PUT takes"
+            raise PackError(message)
+        return Pack(
+            body=body,
+            sha256=sha256(body),
+            suffix="ndjson.gz",
+            records=len(self._leaves),
+            content_sha256=self._content.hexdigest(),
+            content_size=self._size,
+            records_root=root_of_hashes(self._leaves),
+        )
+
+
+def pack(records: Iterable[bytes]) -> Pack:
+    """Write records, in any order, as one pack."""
+    packer = Packer()
+    for line in sorted(records):
+        packer.add(line)
+    return packer.finish()
 
 
 def verbatim(body: bytes, *, records: int, suffix: str = "json.gz") -> Pack:
     """Keep AWS's own gzip bytes as a source pack; count what they inflate to."""
-    import hashlib  # noqa: PLC0415 - only this function streams a digest
-
     digest, size = hashlib.sha256(), 0
     for chunk in inflate(body):
         digest.update(chunk)
@@ -105,31 +144,48 @@ def unpack(
 
     With `stored`, what the manifest says of the pack must be true of it too.
     """
+    return tuple(records_of(body, stored, limit=limit))
+
+
+def records_of(
+    body: bytes, stored: StoredObject | None = None, *, limit: int = MAX_CONTENT
+) -> Iterator[bytes]:
+    """Read the records of a pack one by one, as `unpack` does all at once.
+
+    That the stored bytes are the manifest's is known before the first record, all else
+    after the last.
+    """
     place = stored.key if stored else ""
-    content = b"".join(inflate(body, limit=limit, place=place))
-    lines = content.split(b"\n")
-    if lines.pop():
+    if stored:
+        _compare({"sha256": sha256(body), "size": len(body)}, stored)
+    content, size, leaves = hashlib.sha256(), 0, list[bytes]()
+    last = rest = b""
+    for chunk in inflate(body, limit=limit, place=place):
+        content.update(chunk)
+        size += len(chunk)
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line < last:
+                message = "the records are not in order"
+                raise PackError(message, place)
+            last = line
+            if stored:
+                leaves.append(leaf_hash(line))
+            yield line
+    if rest:
         message = "the last record has no end"
         raise PackError(message, place)
-    if lines != sorted(lines):
-        message = "the records are not in order"
-        raise PackError(message, place)
     if stored:
-        _compare(body, content, lines, stored)
-    return tuple(lines)
+        found: dict[str, str | int] = {
+            "records": len(leaves),
+            "content_sha256": content.hexdigest(),
+            "content_size": size,
+            "records_root": root_of_hashes(leaves),
+        }
+        _compare(found, stored)
 
 
-def _compare(
-    body: bytes, content: bytes, lines: list[bytes], stored: StoredObject
-) -> None:
-    found = {
-        "sha256": sha256(body),
-        "size": len(body),
-        "records": len(lines),
-        "content_sha256": sha256(content),
-        "content_size": len(content),
-        "records_root": merkle_root(lines),
-    }
+def _compare(found: dict[str, str | int], stored: StoredObject) -> None:
     for name, value in found.items():
         if getattr(stored, name) != value:
             message = f"{name} differs from what the manifest says"

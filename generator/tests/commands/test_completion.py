@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controlbook.cli import SHARED, VERBS
 from controlbook.commands.completion import completion
+from controlbook.verbs import VERBS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def script(shell: str) -> str:
-    options = Namespace(shell=shell, verbs=VERBS, shared=SHARED)
+    options = Namespace(shell=shell)
     return completion(options).text
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,45 @@ def test_a_folder_of_facts_replaces_the_reference(tmp_path: Path) -> None:
     (row,) = outcome.data["frameworks"]  # type: ignore[misc,call-overload] # JSON
     assert "Art.6: only in the file" in row["differing_numbers"]
     assert "0.0 %" in outcome.text
+
+
+def test_counts_that_differ_from_the_references_own_are_explained(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mapping_nist-800-53-r5.csv").write_text(
+        "control_id,rule_name\nAC-16b,restricted-ssh\nSA-1(1),restricted-ssh\n"
+    )
+    (tmp_path / "controls_nist-800-53-r5.csv").write_text("control_id\nAC-16\nSA-1\n")
+    summary = tmp_path / "coverage_summary.csv"
+    summary.write_text(
+        "framework,control_numbers,with_direct_rule,mapping_pairs\n"
+        "nist-800-53-r5,2,1,2\n"
+    )
+    words = ["coverage", "nist-800-53-r5", "--facts", str(tmp_path), "-C", str(ROOT)]
+    text = cli.run(words).text
+    assert "nist-800-53-r5: with rule 269, the reference says 1: its mapping" in text
+    assert (
+        "names 2 numbers, 2 of them items that its catalogue lacks, which count at the"
+        " number above: 1; SA-1(1): no item of any number there; only ours: "
+    ) in text
+    assert "pairs" not in text.split("against the counts")[1]
+    summary.write_text("framework,control_numbers\nnist-800-53-r5,x\n")
+    with pytest.raises(ControlbookError, match=r"coverage_summary\.csv: is no summary"):
+        cli.run(words)
+
+
+FACTS = os.environ.get("CONTROLBOOK_FACTS", "")
+
+
+@pytest.mark.skipif(not FACTS, reason="CONTROLBOOK_FACTS names no folder")
+def test_the_counts_of_the_facts_are_met_or_explained() -> None:
+    text = cli.run(["coverage", "--facts", FACTS, "-C", str(ROOT)]).text
+    against = text.split("reference itself:\n")[1].split("\n\n")[0].splitlines()
+    assert sum("the same counts" in line for line in against) >= 6
+    for line in against:
+        if ": with rule " in line:
+            says = line.split("the reference says ")[1].split(":")[0]
+            assert f"at the number above: {says}" in line
 
 
 def test_an_unknown_framework_is_named_with_the_nearest() -> None:

@@ -310,6 +310,31 @@ def test_a_vault_in_s3_is_looked_at_setting_by_setting(
         assert bare.data["could_not_ask"] == []
 
 
+def test_the_vault_is_asked_with_its_own_profile(
+    bucket: Any,  # noqa: ANN401 - a boto3 client
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket.create_bucket(Bucket="v-a-u-l-t")
+    vault = '"s3://v-a-u-l-t/x"\nvault-profile = "reader"'
+    copy = changed(root, tmp_path, '"../vault"', vault, "pyproject.toml")
+    profiles = tmp_path / "aws-config"
+    profiles.write_text("")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profiles))
+    with sandbox(monkeypatch):
+        first = controlbook(copy, "doctor", "--as-of", NOW)
+        (refused,) = first.data["could_not_ask"]
+        assert "The config profile (reader) could not be found" in refused
+        profiles.write_text(
+            "[profile reader]\naws_access_key_id = a\naws_secret_access_key = b\n"
+        )
+        second = controlbook(copy, "doctor", "--as-of", NOW)
+        assert second.data["could_not_ask"] == []
+        assert "vault-not-locked" in {kind for kind, _ in kinds(second.data)}
+        assert "s3:GetBucketVersioning" in second.data["calls"]
+
+
 def test_a_word_that_the_model_does_not_know_is_told() -> None:
     import botocore.session  # noqa: PLC0415 - the model is the test's subject
 

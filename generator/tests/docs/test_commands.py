@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controlbook.cli import SHARED, VERBS
+from controlbook.verbs import SHARED, VERBS
 
 if TYPE_CHECKING:
     import pytest
 
-    from controlbook.cli import Argument
+    from controlbook.verbs import Argument
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 

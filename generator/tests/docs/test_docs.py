@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from controlbook.cli import VERBS
 from controlbook.errors import Exit
 from controlbook.kinds.settings import _KEYS as SETTINGS
+from controlbook.verbs import VERBS
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]

@@ -91,6 +91,48 @@ def test_a_profile_of_everything_sends_people_to_the_catalog() -> None:
     assert "it takes all of cat.json" in found.notes[0]
 
 
+def test_what_only_the_catalog_could_tell_is_said() -> None:
+    choices = [
+        {"with-child-controls": "yes", "with-ids": ["ac-2"]},
+        {"matching": [{"pattern": "sc-*"}]},
+    ]
+    first = {
+        "href": "#a",
+        "include-controls": choices,
+        "exclude-controls": [{"matching": [{"pattern": "ac-2.*"}]}],
+    }
+    found = read({"profile": {"imports": [first, {"href": "#b"}]}})
+    assert [item.number for item in found.items] == ["AC-2"]
+    below, taken, left, everything = found.notes
+    assert "takes what stands below ac-2 in #a too" in below
+    assert "takes what matches sc-* in #a" in taken
+    assert "leaves what matches ac-2.* in #a" in left
+    assert "takes all of #b" in everything
+
+
+def test_ids_that_are_no_list_are_no_numbers() -> None:
+    row = {"href": "#a", "include-controls": [{"with-ids": "ac-1"}]}
+    assert read({"profile": {"imports": [row]}}).items == ()
+
+
+def test_groups_within_groups_and_nested_controls_keep_their_place() -> None:
+    control = {
+        "id": "ac-1",
+        "title": "Policy",
+        "params": [{"id": "ac-1_prm_1"}],
+        "controls": [{"id": "ac-1.1", "title": "More", "controls": []}],
+    }
+    inner = {"id": "ac-sub", "title": "Inner", "controls": [control]}
+    outer = {"id": "ac", "title": "Outer", "groups": [inner]}
+    found = read({"catalog": {"params": [{"id": "p"}], "groups": [outer]}})
+    assert [(item.number, item.parent) for item in found.items] == [
+        ("ac", ""),
+        ("ac-sub", "ac"),
+        ("AC-1", "ac-sub"),
+        ("AC-1(1)", "AC-1"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("identifier", "number"),
     [

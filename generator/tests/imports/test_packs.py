@@ -97,6 +97,113 @@ def test_rules_are_their_identifiers_with_the_parameters_of_the_defaults() -> No
     assert found.pairs == ()
 
 
+# Spelt as AWS's own packs are: conditions at the end, plain numbers and truth values,
+# remediations beside their rules, guard rules with their text, odd indentation.
+SPELT = b"""
+Parameters:
+  TargetBucket:
+    Description: where
+    Type: String
+  KeyAge: {Default: '90', Type: String}
+  None: {Default: '', Type: String}
+Resources:
+  Volumes:
+    Properties:
+      ConfigRuleName: CheckForVolumes
+      Description: Disallow - checks, folded
+        to the next line
+      InputParameters:
+        deleteOnTermination: true
+      Source:
+        Owner: AWS
+        SourceIdentifier: EC2_VOLUME_INUSE_CHECK
+    Type: "AWS::Config::ConfigRule"
+  Ports:
+    Type: AWS::Config::ConfigRule
+    Properties:
+      Description: >-
+        folded
+      InputParameters: {blockedPort1: 20, blockedPort2: 03389}
+      Scope:
+        ComplianceResourceTypes: []
+      Source: {Owner: AWS, SourceIdentifier: RESTRICTED_INCOMING_TRAFFIC}
+      MaximumExecutionFrequency: Six_Hours
+  PortsRemediation:
+    DependsOn: Ports
+    Type: 'AWS::Config::RemediationConfiguration'
+    Properties:
+      TargetVersion: "1"
+      Parameters:
+        AutomationAssumeRole:
+          StaticValue:
+            Values:
+              - arn:aws:iam::<Account-Id>:role/X
+              - Ref: TargetBucket
+      Automatic: True
+  Keys:
+    Properties:
+      InputParameters:
+        maxAccessKeyAge:
+          Fn::If:
+          - keyAge
+          - Ref: KeyAge
+          - Ref: AWS::NoValue
+        other:
+          Fn::If:
+          - none
+          - Ref: None
+          - Ref: AWS::NoValue
+      Source: {Owner: AWS, SourceIdentifier: ACCESS_KEYS_ROTATED}
+    Type: AWS::Config::ConfigRule
+  Guard:
+      Type: AWS::Config::ConfigRule
+      Properties:
+        ConfigRuleName: our-status
+        Source:
+          Owner: CUSTOM_POLICY
+          SourceDetails:
+            - EventSource: aws.config
+              MessageType: ConfigurationItemChangeNotification
+          CustomPolicyDetails:
+            PolicyRuntime: guard-2.x.x
+            EnableDebugLogDelivery: true
+            PolicyText: |
+              rule check { configuration.Status in ["READY"]
+                <<
+                  Violation: not ready
+                >>
+              }
+Conditions:
+  keyAge:
+    Fn::Not:
+    - Fn::Equals:
+      - ''
+      - Ref: KeyAge
+  none:
+    Fn::Not:
+    - Fn::Equals:
+      - ''
+      - Ref: None
+"""
+
+
+def test_a_pack_is_read_as_aws_spells_its_own() -> None:
+    found = template(SPELT, "p.yaml", {})
+    rules = [rule for rule in found.evidence if isinstance(rule, ConfigRule)]
+    assert {rule.identifier: rule.parameters for rule in rules} == {
+        "EC2_VOLUME_INUSE_CHECK": (("deleteOnTermination", "true"),),
+        "RESTRICTED_INCOMING_TRAFFIC": (
+            ("blockedPort1", "20"),
+            ("blockedPort2", "03389"),
+        ),
+        "ACCESS_KEYS_ROTATED": (("maxAccessKeyAge", "90"),),
+        "custom-guard:our-status": (),
+    }
+    assert found.notes == (
+        "1 × AWS::Config::RemediationConfiguration: not a rule, left out",
+    )
+
+
 def test_whatever_is_not_taken_is_said() -> None:
     notes = "\n".join(template(PACK, "p.yaml", {}).notes)
     assert "Buckets: parameter kmsKeyArns left out, parameter Need has no" in notes

@@ -209,6 +209,11 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
     [
         ConfigRule(name="our_rule", identifier="custom-guard:our_rule"),
         PASSWORDS,
+        ConfigRule(
+            name="ours",
+            identifier="custom-lambda:ours",
+            parameters=(("n", "3"), ("on", "x: y")),
+        ),
         EventQuery(source="kms.amazonaws.com", event="DisableKey", expect="none"),
         Snapshot(call="iam:GetCredentialReport"),
         SecurityHubControl(control="S3.1"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -218,6 +219,27 @@ def test_every_command_of_a_queue_is_one_of_ours() -> None:
         words = task.command.replace("CONCLUSION", "satisfied").split()
         words = ["2028-01-01" if word == "DATE" else word for word in words]
         cli.parser().parse_args(words[1:])  # exits with 2 for anything unknown
+
+
+def test_a_document_that_nobody_filed_is_asked_of_its_owner() -> None:
+    report = small.report()
+    bare = replace(report, library=replace(report.library, manual={}))
+    view = View(report=bare)
+    asked = {
+        item.number: found
+        for item in view.requirements
+        if (found := view.awaited_documents(item))
+    }
+    texts_ = pages(Book(reports=(bare,)))
+    assert asked
+    for number, found in asked.items():
+        page = texts_[f"{view.id}/{number}/index.md"]
+        assert "## Manual evidence" in page
+        assert page.count("NOT FILED") == len(found)
+        for control, document in found:
+            line = shlex.split(view.filing(control, document))
+            cli.parser().parse_args(line[1:])  # exits with 2 for anything unknown
+    assert not any("NOT FILED" in text for text in PAGES.values())
 
 
 def test_hostile_names_stay_text_everywhere() -> None:

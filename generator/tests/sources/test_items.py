@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controlbook.model import State
-from controlbook.sources import SourceError
+from controlbook.sources import SourceError, items
 from controlbook.sources.items import (
     Item,
     Verdict,
@@ -165,6 +165,21 @@ def delivered(*items: object) -> bytes:
 def test_a_file_gives_its_items_and_leaves_other_types() -> None:
     other = {**FILE, "resourceType": "AWS::S3::Bucket"}
     assert read_file(delivered(FILE, other), KEY) == (item_of(FILE),)
+
+
+@pytest.mark.parametrize("at_once", [0, items.AT_ONCE], ids=["streamed", "at once"])
+def test_a_large_file_gives_what_a_small_one_does(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "AT_ONCE", at_once)
+    other = {**FILE, "resourceType": "AWS::S3::Bucket"}
+    found = [{**FILE, "configurationStateId": n, "resourceId": f"é{n}"} for n in (1, 2)]
+    body = delivered(found[0], other, found[1])
+    assert read_file(body, KEY) == tuple(map(item_of, found))
+    with pytest.raises(SourceError, match="data after the single gzip member"):
+        read_file(body + body, KEY)
+    with pytest.raises(SourceError, match="not a delivery file"):
+        read_file(gzip.compress(b'{"configurationItems":[{', mtime=0), KEY)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from controlbook.model import Pull
 
-NOTHING = Past(runs=(), states=lambda: ())
+NOTHING = Past(runs=())
 SCOPE = Scope(assessments=())
 
 

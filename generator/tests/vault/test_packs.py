@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import zlib
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,14 @@ from hypothesis import strategies as st
 
 from controlbook.digest import merkle_root, sha256
 from controlbook.model import StoredObject
-from controlbook.vault.packs import PackError, pack, unpack, verbatim
+from controlbook.vault.packs import (
+    Packer,
+    PackError,
+    pack,
+    records_of,
+    unpack,
+    verbatim,
+)
 
 records = st.lists(st.binary().map(lambda data: data.replace(b"\n", b"")))
 
@@ -85,3 +94,31 @@ def test_foreign_bytes_are_kept_as_they_are() -> None:
     kept = verbatim(body, records=1)
     assert (kept.body, kept.content_sha256) == (body, sha256(b'{"a": 1}'))
     assert kept.key("config") == f"packs/config/{sha256(body)}.json.gz"
+
+
+@given(st.lists(st.binary(max_size=70_000).map(lambda d: d.replace(b"\n", b""))))
+def test_a_pack_written_line_by_line_is_the_pack(found: list[bytes]) -> None:
+    content = b"".join(line + b"\n" for line in sorted(found))
+    squeeze = zlib.compressobj(level=6, wbits=31)
+    packed = pack(found)
+    assert packed.body == squeeze.compress(content) + squeeze.flush()
+    assert packed.content_sha256 == sha256(content)
+    assert packed.content_size == len(content)
+
+
+def test_a_long_pack_is_the_same_whether_squeezed_at_once_or_in_parts() -> None:
+    chance = random.Random(4)  # noqa: S311 - any bytes do
+    found = sorted(chance.randbytes(40).hex().encode() * 9 for _ in range(9_000))
+    content = b"".join(line + b"\n" for line in found)
+    squeeze = zlib.compressobj(level=6, wbits=31)
+    packed = pack(found)
+    assert len(content) > 6 * 1024 * 1024
+    assert packed.body == squeeze.compress(content) + squeeze.flush()
+    assert list(records_of(packed.body)) == found
+
+
+def test_a_packer_takes_records_in_order_only() -> None:
+    packer = Packer()
+    packer.add(b"b")
+    with pytest.raises(PackError, match="not in order"):
+        packer.add(b"a")

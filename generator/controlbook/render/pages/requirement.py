@@ -89,6 +89,11 @@ def page(view: View, item: Requirement, views: tuple[View, ...]) -> Page:
             "shared": frameworks.shared(view, item),
             "licensed": view.report.licensed.get(item.number, ""),
             "population": sentences.population,
+            "repeated": [
+                text
+                for _, rule in view.rules(item)
+                for text in sentences.repeated_sentences(rule, view.report.assessment)
+            ],
             "coverage": sentences.coverage_sentence,
             "no_deviation": sentences.no_deviation_sentence(
                 tuple(rule for _, rule in view.rules(item)),

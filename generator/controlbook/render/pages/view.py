@@ -8,6 +8,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -233,6 +234,27 @@ class View:
             and evidence.document in self.report.library.manual
         }
         return tuple(found[name] for name in sorted(found))
+
+    def awaited_documents(self, item: Requirement) -> tuple[tuple[Control, str], ...]:
+        """Give the documents that a requirement's controls name and nobody filed."""
+        filed = self.report.library.manual
+        return tuple(
+            (control, evidence.document)
+            for control in self.controls(item)
+            for evidence in control.evidence
+            if isinstance(evidence, ManualDocument) and evidence.document not in filed
+        )
+
+    def filing(self, control: Control, document: str) -> str:
+        """Give the command that files a document which a control names."""
+        period = self.report.assessment.period
+        return shlex.join(
+            [
+                *("controlbook", "evidence", "add", "FILE", "--id", document),
+                *("--title", control.title, "--owner", control.owner),
+                *("--from", words.day(period.start), "--until", words.day(period.end)),
+            ]
+        )
 
     def users_of(self, control: str) -> tuple[Requirement, ...]:
         """Give the requirements in scope that a control answers."""
