@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from controlbook.collect import Collector
 from controlbook.ledger import read_ledger
 from controlbook.library import read
-from controlbook.manifest import read_manifest
+from controlbook.manifest import parsed
 from controlbook.sandbox.example import example
 from controlbook.sandbox.server import Sandbox
 from controlbook.sources.aws import Connections
@@ -93,9 +93,7 @@ def reading(git: Mapping[str, bytes]) -> float:
 
 def forget() -> None:
     """Empty the caches that a new process would not have."""
-    module = sys.modules[read_manifest.__module__]
-    for name in ("_parse", "_row_bytes"):
-        getattr(module, name).cache_clear()
+    parsed.cache_clear()
 
 
 if __name__ == "__main__":

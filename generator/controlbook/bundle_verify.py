@@ -8,7 +8,8 @@ apart from `controlbook verify`, so that the two can be compared. In order, it c
  1. paths     plain names, no links, no two that differ only in case
  2. files     SHA256SUMS against the files: nothing swapped, extra or absent
  3. form      every JSON document is canonical (RFC 8785: strings, whole numbers)
- 4. ledger    each stream's run manifests form a chain, up to the head in release.tag
+ 4. ledger    each stream's run manifests form a chain, up to the head in release.tag,
+              and the lists that were too long for them are here, in lists/
  5. sources   sources.json names the files in sources/, and release.tag names it
  6. coverage  the runs cover the period, or facts.json publishes the gap
  7. packs     records carried here have the Merkle roots that the manifests name, and
@@ -28,6 +29,7 @@ import re
 import stat
 import sys
 import unicodedata
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
+LISTED = re.compile(r"lists/([0-9a-f]{64})\.ndjson\.gz\Z")
 HIDDEN = re.compile(rb"#[0-9a-f]{64}\Z")
 PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
 TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
@@ -215,6 +218,7 @@ class Bundle:
         self.sources: Table = {}  # the human files as sources.json reads them
         self.tag: Table | None = None
         self.runs: dict[str, list[Run]] = {}
+        self.lists: set[str] = set()  # the files in lists/ that manifests name
         self.whole = True  # the ledger reaches every head that the tag names
         self.step = ""
         self.faults: dict[tuple[int, str, str], None] = {}  # in order, each once
@@ -341,6 +345,8 @@ def ledger(b: Bundle) -> None:
         head(b, stream, list(chains.get(stream, {}).values()), due.get(stream))
     if b.whole:
         checkpoints(b, chains)
+        for path in sorted(set(filter(LISTED.match, b.files)) - b.lists):
+            b.wrong(f"{path}: no run manifest names this list")
 
 
 def chain(
@@ -354,7 +360,7 @@ def chain(
         if seq not in digests:
             b.wrong(f"{path}: is missing, though later ones follow it")
             continue
-        m = b.document(path)
+        m = with_lists(b, path, b.document(path))
         own = [m.get(name) for name in ("type", "stream", "seq")]
         same = own == ["controlbook/run/1", stream, seq]
         b.must(same, path, "its type, stream or seq is not that of its name")
@@ -379,6 +385,58 @@ def chain(
             b.must(within, path, "a transition lies outside its window")
         count(b, run)
         b.runs.setdefault(stream, []).append(run)
+
+
+IN_COVERAGE = ("expected", "collected", "missing")
+PLACED = ("evidence", "account", "region")
+MOVED = ("instance", "resource", "before", "after")
+ORDER = {
+    "transitions": lambda row: [moment(row["at"]), *(row[name] for name in MOVED)],
+    "observations": lambda row: [row[name] for name in PLACED],
+}
+"""By what the rows of a list are put in order, where their order matters."""
+
+
+def with_lists(b: Bundle, path: str, m: Table) -> Table:
+    """Put the lists that were too long for a manifest back where they belong."""
+    holders = [each for each in m.get("objects", []) if each["role"][:5] == "list:"]
+    found: dict[str, list[Any]] = {}
+    for each in holders:
+        name, where = each["role"][5:], f"lists/{each['sha256']}.ndjson.gz"
+        b.lists.add(where)
+        text = f"its list of {name} is not carried: {where} is absent"
+        b.must(where in b.files, path, text)
+        lines = list_lines(b, where, each, f"is not the list of {name} in {path}")
+        found.setdefault(name, []).extend(map(parse, lines))
+    m = dict(m, coverage=dict(m.get("coverage", {})))
+    for name, own in found.items():
+        part = m["coverage"] if name in IN_COVERAGE else m
+        kept = holders if name == "objects" else []
+        text = f"its {name} stand there, and in a list of their own"
+        b.must(part.get(name, []) == kept, path, text)
+        part[name] = (sorted(own, key=ORDER[name]) if name in ORDER else own) + kept
+    return m
+
+
+def list_lines(b: Bundle, where: str, each: Table, text: str) -> list[bytes]:
+    """Give the lines of a list, if it is the object that its manifest names."""
+    body, content = b.files.get(where, b""), b""
+    inflate = zlib.decompressobj(31)
+    try:
+        content = inflate.decompress(body, each["content_size"] + 1)
+    except zlib.error as error:
+        text = f"{text}: {error}"
+    *lines, rest = content.split(b"\n")
+    same = (
+        (sha256(body), len(body)) == (each["sha256"], each["size"])
+        and (inflate.eof, inflate.unused_data, rest) == (True, b"", b"")
+        and len(content) == each["content_size"]
+        and sha256(content) == each["content_sha256"]
+        and lines == sorted(lines)
+        and (len(lines), merkle(lines)) == (each["records"], each["records_root"])
+    )
+    b.must(same or where not in b.files, where, text)
+    return lines if same else []
 
 
 def count(b: Bundle, run: Run) -> None:
@@ -574,6 +632,7 @@ def states(b: Bundle) -> None:
     until = max(i for i, r in enumerate(runs) if r.start < scope.end)
     opening, closing = runs[first], runs[until]
     current = carried_states(b, opening)
+    known: Table = {}
     for run in runs[first : until + 1]:
         moves = run.m.get("transitions", []) if run is not opening else []
         for move in moves:
@@ -581,13 +640,15 @@ def states(b: Bundle) -> None:
             own[move["resource"]] = (move["after"], move["at"])
             if move["after"] == "ABSENT":
                 del own[move["resource"]]
-        due = {move["instance"] for move in moves} if run is not opening else run.rules
+        due = {move["instance"] for move in moves}
         for key, row in run.rules.items():
-            if key in due and scope.holds(row):
+            # A row that did not change is the very one that was compared before.
+            if (key in due or row is not known.get(key)) and scope.holds(row):
                 rows = [[name, *state] for name, state in current.get(key, {}).items()]
                 same = row["records_root"] == merkle(sorted(map(canonical, rows)))
                 text = f"records_root of {row['rule']} in {row['account']}"
                 b.must(same, run.path, f"{text} is not that of its states")
+        known = run.rules
     ends = carried_states(b, closing)
     for key, row in closing.rules.items():
         same = current.get(key, {}) == ends.get(key, {})
@@ -647,7 +708,7 @@ def release(b: Bundle) -> None:
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
         known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
-        known = known or BESIDE.match(path)
+        known = known or BESIDE.match(path) or LISTED.match(path)
         b.must(known, path, "is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")

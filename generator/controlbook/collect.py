@@ -4,8 +4,9 @@
 Rules enforced here (trust.md section 1.3):
 - the head of the chain is the vault's, not Git's: a manifest that only the vault has is
   first copied to Git, byte for byte;
-- packs go to the vault first, then the manifest under its number, created exclusively:
-  that is the commit point; the same bytes go to Git last;
+- packs go to the vault first, among them the lists that are too long for Git, then the
+  manifest under its number, created exclusively: that is the commit point; the same
+  bytes go to Git last;
 - who loses the race for a number reads the head again and starts over;
 - no manifest is written that the ledger's own reader would refuse.
 """
@@ -25,16 +26,19 @@ from .ledger import (
     manifest_path,
     read_chains,
 )
+from .lists import of_vault
+from .manifest import long_lists
 from .model import Run, StoredObject
 from .retention import retained_until
 from .sources import Past, Scope
 from .timeline import DAY, MINUTE, SECOND, Instant, Interval, iso
 from .vault import TakenError, VaultIntegrityError
-from .vault.packs import records_of, unpack
+from .vault.packs import pack, records_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .manifest import Lists
     from .model import Assessment, Library
     from .sources import Reading, Source
     from .vault import Vault
@@ -138,7 +142,7 @@ class Collector:
         if not found:
             return files
         files = {**files, **found}
-        read_chains(files)
+        read_chains(files, self._lists)
         self.commit(found, f"Recover {stream}: {', '.join(map(_name, found))}")
         recovered += found
         return files
@@ -147,7 +151,8 @@ class Collector:
         self, source: Source, files: Mapping[str, bytes]
     ) -> Iterator[tuple[Run, bytes]]:
         started = self.clock()
-        chain = read_chains(files).get(source.stream) or Chain(source.stream)
+        chains = read_chains(files, self._lists)
+        chain = chains.get(source.stream) or Chain(source.stream, None, self._lists)
         past = Past(
             runs=tuple(chain.runs),
             states=lambda: _states(self.vault, chain.runs[-1]),
@@ -187,6 +192,7 @@ class Collector:
             run,
             started=started,
             finished=self.clock(),
+            rules_root=chain.rules_root(run.rules),
             vault=self.vault.kind,
             collector=self.about,
             scopes=tuple(
@@ -200,6 +206,11 @@ class Collector:
             ),
         )
         run = replace(run, run_id=_run_id(run))
+        lists = tuple(
+            self._put(stream, role, pack(lines), until)
+            for role, lines in long_lists(run, previous)
+        )
+        run = replace(run, objects=(*run.objects, *lists))
         data = manifest_bytes(run, previous)
         chain.add(run.seq, data)
         for place, message in chain.problems:
@@ -209,6 +220,10 @@ class Collector:
         self.vault.put(key, data, role="manifest", retain_until=until)
         self.commit({manifest_path(stream, run.seq): data}, _message(run))
         return chain.runs[-1], data
+
+    @property
+    def _lists(self) -> Lists:
+        return of_vault(lambda: self.vault)
 
     def _put(
         self, stream: str, role: str, packed: Pack, until: Instant

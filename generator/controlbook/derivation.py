@@ -20,6 +20,7 @@ from .extracts import carried_packs
 from .faults import Faults, still_open, wrong
 from .ledger import read_ledger
 from .library import GOVERNED, read
+from .manifest import no_lists
 from .model import Status
 from .proofs import Trust, gather, witnesses
 from .render.changes import changes, previous
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from .digest import Json
+    from .manifest import Lists
     from .model import PeopleChange, RequirementStatus, Standing
     from .provenance import Provenance
     from .seals import Documents
@@ -102,9 +104,11 @@ def facts_before(
     release: str,
     name: str,
     opening: tuple[Standing, ...],
+    lists: Lists = no_lists,
 ) -> tuple[Mapping[str, Json], str]:
     """Derive the facts of an earlier release, and give the root that its tag names.
 
+    Its ledger is the beginning of the present one, so that `lists` are the same.
     Raises ControlbookError where its tag or its files cannot be read.
     """
     repository = provenance.repository
@@ -114,7 +118,7 @@ def facts_before(
         message = f"repo.bundle: {release}: {error}"
         raise ControlbookError(message, code=Exit.INTEGRITY) from error
     files = repository.files_at(tag.commit, (*GOVERNED, "evidence/"))
-    library, ledger = read(files), read_ledger(files)
+    library, ledger = read(files), read_ledger(files, lists)
     assessment = library.assessments.get(name)
     if assessment is None:
         message = f"repo.bundle: {release} has no assessment {name}"

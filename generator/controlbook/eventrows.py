@@ -9,49 +9,55 @@ Rules enforced here:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
-from .digest import canonical, merkle_root
+from .digest import merkle_root
 from .model import DigestChain, Event, EventCount
-from .timeline import instant, iso
+from .rows import COUNT, HEX, PLAIN, TEXT, TIME, pair_of, row_of
+from .timeline import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from .digest import Json
     from .model import Run
 
-    Tree = Mapping[str, Json]
-
-
-class EventFields(TypedDict):
-    """The fields of a run that this module reads and writes."""
-
-    asked: tuple[tuple[str, str], ...]
-    event_counts: tuple[EventCount, ...]
-    events: tuple[Event, ...]
-    chains: tuple[DigestChain, ...]
-
-
-def event_row(event: Event) -> dict[str, Json]:
-    """Give an event as manifest and record pack hold it."""
-    row: dict[str, Json] = {
-        "at": iso(event.at),
-        "id": event.id,
-        "source": event.source,
-        "event": event.event,
-        "account": event.account,
-        "region": event.region,
-        "actor": event.actor,
-        "about": event.about,
-        "error": event.error,
-    }
-    return {name: value for name, value in row.items() if value != ""}
-
-
-def event_line(event: Event) -> bytes:
-    """Give an event's record: the Merkle leaf that its count binds."""
-    return canonical(event_row(event))
+EVENT = row_of(
+    Event,
+    at=TIME,
+    id=TEXT,
+    source=TEXT,
+    event=TEXT,
+    account=TEXT,
+    region=TEXT,
+    actor=TEXT,
+    about=TEXT,
+    error=TEXT,
+)
+"""An event as manifest and record pack hold it; its line is the leaf of its count."""
+EVENT_COUNT = row_of(
+    EventCount,
+    source=PLAIN,
+    event=PLAIN,
+    account=PLAIN,
+    region=PLAIN,
+    count=COUNT,
+    first=TIME,
+    last=TIME,
+    root=HEX,
+)
+CHAIN = row_of(
+    DigestChain,
+    account=PLAIN,
+    region=PLAIN,
+    trail=PLAIN,
+    start=TIME,
+    end=TIME,
+    digests=COUNT,
+    log_files=COUNT,
+    head=PLAIN,
+    head_sha256=PLAIN,
+)
+ASKED = pair_of(source=PLAIN, event=PLAIN)
 
 
 def counted(events: Iterable[Event]) -> tuple[EventCount, ...]:
@@ -69,124 +75,10 @@ def counted(events: Iterable[Event]) -> tuple[EventCount, ...]:
             count=len(own),
             first=min(event.at for event in own),
             last=max(event.at for event in own),
-            root=merkle_root(sorted(event_line(event) for event in own)),
+            root=merkle_root(sorted(EVENT.line(event) for event in own)),
         )
         for (source, name, account, region), own in sorted(groups.items())
     )
-
-
-def events_tree(run: Run) -> dict[str, Json]:
-    """Give the part of a manifest that tells of events; empty for other streams."""
-    return {
-        "asked": [{"source": source, "event": event} for source, event in run.asked],
-        "event_counts": [
-            {
-                "source": row.source,
-                "event": row.event,
-                "account": row.account,
-                "region": row.region,
-                "count": row.count,
-                "first": iso(row.first),
-                "last": iso(row.last),
-                "root": row.root,
-            }
-            for row in run.event_counts
-        ],
-        "events": [event_row(event) for event in run.events],
-        "chains": [
-            {
-                "account": row.account,
-                "region": row.region,
-                "trail": row.trail,
-                "start": iso(row.start),
-                "end": iso(row.end),
-                "digests": row.digests,
-                "log_files": row.log_files,
-                "head": row.head,
-                "head_sha256": row.head_sha256,
-            }
-            for row in run.chains
-        ],
-    }
-
-
-def read_events(tree: Tree) -> EventFields:
-    """Read that part again; ValueError, TypeError or KeyError where it is malformed."""
-    return EventFields(
-        asked=tuple(
-            (_text(row, "source"), _text(row, "event")) for row in _rows(tree, "asked")
-        ),
-        event_counts=tuple(_count(row) for row in _rows(tree, "event_counts")),
-        events=tuple(read_event(row) for row in _rows(tree, "events")),
-        chains=tuple(_chain(row) for row in _rows(tree, "chains")),
-    )
-
-
-def read_event(row: Tree) -> Event:
-    """Read an event's record."""
-    return Event(
-        at=instant(_text(row, "at")),
-        id=_text(row, "id"),
-        source=_text(row, "source"),
-        event=_text(row, "event"),
-        account=_text(row, "account"),
-        region=_text(row, "region"),
-        actor=_text(row, "actor"),
-        about=_text(row, "about"),
-        error=_text(row, "error"),
-    )
-
-
-def _count(row: Tree) -> EventCount:
-    return EventCount(
-        source=_text(row, "source"),
-        event=_text(row, "event"),
-        account=_text(row, "account"),
-        region=_text(row, "region"),
-        count=_int(row, "count"),
-        first=instant(_text(row, "first")),
-        last=instant(_text(row, "last")),
-        root=_text(row, "root"),
-    )
-
-
-def _chain(row: Tree) -> DigestChain:
-    return DigestChain(
-        account=_text(row, "account"),
-        region=_text(row, "region"),
-        trail=_text(row, "trail"),
-        start=instant(_text(row, "start")),
-        end=instant(_text(row, "end")),
-        digests=_int(row, "digests"),
-        log_files=_int(row, "log_files"),
-        head=_text(row, "head"),
-        head_sha256=_text(row, "head_sha256"),
-    )
-
-
-def _rows(tree: Tree, key: str) -> Iterator[Tree]:
-    rows = tree.get(key, [])
-    for row in rows if isinstance(rows, list) else [rows]:
-        if not isinstance(row, dict):
-            message = f"{key}: no rows"
-            raise TypeError(message)
-        yield row
-
-
-def _text(tree: Tree, key: str) -> str:
-    value = tree.get(key, "")
-    if not isinstance(value, str):
-        message = f"{key} is not text"
-        raise TypeError(message)
-    return value
-
-
-def _int(tree: Tree, key: str) -> int:
-    value = tree.get(key, 0)
-    if not isinstance(value, int) or value < 0:
-        message = f"{key} is not a count"
-        raise TypeError(message)
-    return value
 
 
 # --- what must agree -----------------------------------------------------------------

@@ -28,11 +28,12 @@ from .digest import (
 )
 from .errors import ControlbookError, Exit
 from .eventrows import event_problems
+from .inforce import RulesInForce
 from .manifest import (
     MalformedManifestError,
     manifest_bytes,
+    no_lists,
     read_manifest,
-    rules_root,
 )
 from .model import Ledger, Standing, State
 from .observations import observation_problems
@@ -41,6 +42,8 @@ from .timeline import DAY, instant, iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .inforce import RuleChanges
+    from .manifest import Lists
     from .model import RuleInstance, Run, Transition
     from .timeline import Instant, Interval
 
@@ -101,34 +104,44 @@ def rule_key(
 # --- the chain -------------------------------------------------------------------
 
 
-def read_ledger(files: Mapping[str, bytes]) -> Ledger:
-    """Read every run manifest among the files; LedgerError at the first fault."""
-    chains = read_chains(files)
+def read_ledger(files: Mapping[str, bytes], lists: Lists = no_lists) -> Ledger:
+    """Read every run manifest among the files; LedgerError at the first fault.
+
+    `lists` gives the lists that moved out of the manifests; what it raises for one that
+    it cannot give goes through.
+    """
+    chains = read_chains(files, lists)
     return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
 
 
-def examined(files: Mapping[str, bytes]) -> tuple[Ledger, tuple[str, ...]]:
+def examined(
+    files: Mapping[str, bytes], lists: Lists = no_lists
+) -> tuple[Ledger, tuple[str, ...]]:
     """Read what can be read of every run manifest, with everything that is wrong."""
-    chains, problems = _walk(files)
+    chains, problems = _walk(files, lists)
     runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
     return Ledger(runs=runs), tuple(f"{place}: {text}" for place, text in problems)
 
 
-def chain_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
+def chain_problems(
+    files: Mapping[str, bytes], lists: Lists = no_lists
+) -> tuple[str, ...]:
     """List everything that is wrong with the chains, as `place: what differs`."""
-    return examined(files)[1]
+    return examined(files, lists)[1]
 
 
-def read_chains(files: Mapping[str, bytes]) -> Mapping[str, Chain]:
+def read_chains(
+    files: Mapping[str, bytes], lists: Lists = no_lists
+) -> Mapping[str, Chain]:
     """Read every stream's chain, ready to be added to; LedgerError at a fault."""
-    chains, problems = _walk(files)
+    chains, problems = _walk(files, lists)
     for place, message in problems:
         raise LedgerError(message, place)
     return chains
 
 
 def _walk(
-    files: Mapping[str, bytes],
+    files: Mapping[str, bytes], lists: Lists
 ) -> tuple[dict[str, Chain], list[tuple[str, str]]]:
     problems: list[tuple[str, str]] = []
     streams: dict[str, dict[int, bytes]] = {}
@@ -144,7 +157,7 @@ def _walk(
     chains: dict[str, Chain] = {}
     ledgers: dict[str, str] = {}
     for stream, manifests in streams.items():
-        chain = chains[stream] = Chain(stream, ledgers)
+        chain = chains[stream] = Chain(stream, ledgers, lists)
         for seq in sorted(manifests):
             chain.add(seq, manifests[seq])
         problems.extend(chain.problems)
@@ -154,9 +167,15 @@ def _walk(
 class Chain:
     """One stream's manifests, added in order of their names."""
 
-    def __init__(self, stream: str, ledgers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        stream: str,
+        ledgers: dict[str, str] | None = None,
+        lists: Lists = no_lists,
+    ) -> None:
         """Begin an empty chain; `ledgers` is shared by the chains of one ledger."""
         self.stream = stream
+        self._lists = lists
         self.ledgers = {} if ledgers is None else ledgers
         self.runs: list[Run] = []
         self.problems: list[tuple[str, str]] = []
@@ -166,6 +185,7 @@ class Chain:
         self._windows: dict[Interval, int] = {}
         self._end: Instant | None = None
         self._states: dict[tuple[str, str], State] = {}
+        self._rules = RulesInForce()
 
     def add(self, seq: int, data: bytes) -> None:
         """Take the next manifest in; what is wrong goes to `problems`."""
@@ -176,13 +196,17 @@ class Chain:
         previous = self.runs[-1] if self.runs else None
         digest = sha256(data)
         try:
-            run = read_manifest(data, digest, previous)
+            run = read_manifest(data, digest, previous, self._lists)
         except MalformedManifestError as error:
             self.problems.append((place, str(error)))
         else:
             self.problems.extend((place, text) for text in self._check(run, seq))
             self.runs.append(run)
         self._seq, self._prev = seq, digest
+
+    def rules_root(self, rules: Iterable[RuleInstance]) -> str:
+        """Give the root over rules that are to follow, without reading all again."""
+        return self._rules.root_over(rules)
 
     def _check(self, run: Run, seq: int) -> Iterator[str]:
         previous = self.runs[-1] if self.runs else None
@@ -196,8 +220,9 @@ class Chain:
         self._end = max(run.window.end, self._end or run.window.end)
         yield from _clock_problems(run, previous)
         yield from _coverage_problems(run)
-        yield from _sum_problems(run, previous)
-        yield from self._transition_problems(run, previous)
+        changes = self._rules.take(run.rules)
+        yield from _sum_problems(run, self._rules, changes)
+        yield from self._transition_problems(run, changes, first=previous is None)
         yield from observation_problems(run)
         yield from event_problems(run)
 
@@ -215,26 +240,27 @@ class Chain:
         if twin != seq:
             yield f"run id {run.run_id} stands in seq {twin} already"
 
-    def _transition_problems(self, run: Run, previous: Run | None) -> Iterator[str]:
-        known = {row.key: row for row in (previous.rules if previous else ())}
-        known |= {row.key: row for row in run.rules}
+    def _transition_problems(
+        self, run: Run, changes: RuleChanges, *, first: bool
+    ) -> Iterator[str]:
         if list(run.transitions) != sorted(run.transitions):
             yield "transitions are not in order"
         moved: dict[str, Counter[str]] = {}
         for change in run.transitions:
-            yield from self._change_problems(change, run, known)
+            old, new = changes.get(change.instance, (None, None))
+            row = new or old or self._rules.get(change.instance)
+            yield from self._change_problems(change, run, row)
             delta = moved.setdefault(change.instance, Counter())
             delta[change.before.value] -= 1
             delta[change.after.value] += 1
-        if previous:
-            yield from _movement_problems(run, previous, moved)
+        if not first:
+            yield from _movement_problems(self._rules, changes, moved)
 
     def _change_problems(
-        self, change: Transition, run: Run, known: Mapping[str, RuleInstance]
+        self, change: Transition, run: Run, row: RuleInstance | None
     ) -> Iterator[str]:
         name = f"transition of {change.resource} under {change.rule} at"
         name = f"{name} {iso(change.at)}"
-        row = known.get(change.instance)
         if row is None:
             yield f"{name}: rule instance {change.instance} is not in force"
         elif (row.rule, row.account, row.region) != (
@@ -299,24 +325,18 @@ def _coverage_problems(run: Run) -> Iterator[str]:
             yield f"coverage: {row.account} {row.region} is missing outside the window"
 
 
-def _sum_problems(run: Run, previous: Run | None) -> Iterator[str]:
+def _sum_problems(run: Run, rules: RulesInForce, changes: RuleChanges) -> Iterator[str]:
     # An inherited row is the very row that an earlier manifest was checked with.
-    known = {id(row) for row in previous.rules} if previous else set()
-    total: Counter[str] = Counter()
-    for row in run.rules:
-        for state, count in row.counts:
-            total[state] += count
-        if id(row) not in known:
+    for _, row in changes.values():
+        if row:
             yield from _row_problems(row)
-    if dict(run.counts) != {state: count for state, count in total.items() if count}:
+    if dict(run.counts) != {s: count for s, count in rules.counts.items() if count}:
         yield "sums: counts differ from the sum over the rules"
-    inherited = previous and run.rules is previous.rules
-    root = previous.rules_root if previous and inherited else rules_root(run.rules)
-    if run.rules_root != root:
-        yield f"rules_root is {run.rules_root[:16]}…, the rules give {root[:16]}…"
+    if run.rules_root != rules.root:
+        yield f"rules_root is {run.rules_root[:16]}…, the rules give {rules.root[:16]}…"
     states = [stored for stored in run.objects if stored.role == "state"]
-    places = {(row.account, row.region) for row in run.rules}
-    if places and [stored.records for stored in states] != [len(places)]:
+    places = rules.places
+    if places and [stored.records for stored in states] != [places]:
         yield "sums: one state pack with one record per account × Region is due"
 
 
@@ -332,16 +352,11 @@ def _row_problems(row: RuleInstance) -> Iterator[str]:
 
 
 def _movement_problems(
-    run: Run, previous: Run, moved: Mapping[str, Counter[str]]
+    rules: RulesInForce, changes: RuleChanges, moved: Mapping[str, Counter[str]]
 ) -> Iterator[str]:
-    if run.rules is previous.rules and not moved:
-        return
-    before = {row.key: row for row in previous.rules}
-    after = {row.key: row for row in run.rules}
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if old is new and key not in moved:
-            continue
+    for key in sorted({*changes, *moved}):
+        same = rules.get(key)
+        old, new = changes.get(key, (same, same))
         due = Counter(dict(old.counts) if old else {})
         due.update(moved.get(key, {}))
         due.pop(State.ABSENT.value, None)

@@ -11,126 +11,48 @@ Rules enforced here:
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from .model import OBSERVED, Observation
-from .timeline import DAY, Interval, instant, iso
+from .rows import (
+    COUNT,
+    INTERVAL,
+    NUMBERS,
+    PLAIN,
+    TEXT,
+    TEXTS,
+    TIME,
+    pair_of,
+    row_of,
+)
+from .timeline import DAY, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from .digest import Json
     from .model import Run
-
-    Tree = Mapping[str, Json]
 
 SHOWN = 20
 """Changes that a row names; its numbers count all."""
 
-
-class ObservationFields(TypedDict):
-    """The field of a run that this module reads and writes."""
-
-    observations: tuple[Observation, ...]
-
-
-def observation_row(row: Observation) -> dict[str, Json]:
-    """Give an observation as manifest, subject and facts hold it."""
-    tree: dict[str, Json] = {
-        "evidence": row.evidence,
-        "account": row.account,
-        "region": row.region,
-        "covers": {"start": iso(row.covers.start), "end": iso(row.covers.end)},
-        "at": iso(row.at),
-        "state": row.state,
-        "result": row.result,
-        "records": row.records,
-        "records_root": row.records_root,
-        "counts": dict(row.counts),
-        "changes": dict(row.changes),
-        "shown": list(row.shown),
-        "previous": row.previous,
-        "moves": [{"at": iso(at), "result": result} for at, result in row.moves],
-    }
-    return {name: value for name, value in tree.items() if value not in ("", [], {})}
-
-
-def observations_tree(run: Run) -> dict[str, Json]:
-    """Give the part of a manifest that holds them; empty for other streams."""
-    return {"observations": [observation_row(row) for row in run.observations]}
-
-
-def read_observations(tree: Tree) -> ObservationFields:
-    """Read that part again; ValueError, TypeError or KeyError where it is malformed."""
-    return ObservationFields(
-        observations=tuple(_read(row) for row in _rows(tree, "observations"))
-    )
-
-
-def _read(row: Tree) -> Observation:
-    covers = row["covers"]
-    if not isinstance(covers, dict):
-        message = "covers is not a mapping"
-        raise TypeError(message)
-    return Observation(
-        evidence=_text(row, "evidence"),
-        account=_text(row, "account"),
-        region=_text(row, "region"),
-        covers=Interval(instant(_text(covers, "start")), instant(_text(covers, "end"))),
-        at=instant(_text(row, "at")),
-        state=_text(row, "state"),
-        result=_text(row, "result"),
-        records=_int(row.get("records", 0)),
-        records_root=_text(row, "records_root"),
-        counts=_numbers(row, "counts"),
-        changes=_numbers(row, "changes"),
-        shown=_texts(row, "shown"),
-        previous=_text(row, "previous"),
-        moves=tuple(
-            (instant(_text(move, "at")), _text(move, "result"))
-            for move in _rows(row, "moves")
-        ),
-    )
-
-
-def _rows(tree: Tree, key: str) -> Iterator[Tree]:
-    rows = tree.get(key, [])
-    for row in rows if isinstance(rows, list) else [rows]:
-        if not isinstance(row, dict):
-            message = f"{key}: no rows"
-            raise TypeError(message)
-        yield row
-
-
-def _text(tree: Tree, key: str) -> str:
-    value = tree.get(key, "")
-    if not isinstance(value, str):
-        message = f"{key} is not text"
-        raise TypeError(message)
-    return value
-
-
-def _texts(tree: Tree, key: str) -> tuple[str, ...]:
-    values = tree.get(key, [])
-    if not isinstance(values, list):
-        message = f"{key} is not a list"
-        raise TypeError(message)
-    return tuple(_text({key: value}, key) for value in values)
-
-
-def _int(value: Json) -> int:
-    if not isinstance(value, int) or value < 0:
-        message = f"{value!r} is not a count"
-        raise TypeError(message)
-    return value
-
-
-def _numbers(tree: Tree, key: str) -> tuple[tuple[str, int], ...]:
-    table = tree.get(key, {})
-    if not isinstance(table, dict):
-        message = f"{key} is not a mapping"
-        raise TypeError(message)
-    return tuple(sorted((name, _int(value)) for name, value in table.items()))
+OBSERVATION = row_of(
+    Observation,
+    evidence=TEXT,
+    account=TEXT,
+    region=TEXT,
+    covers=INTERVAL,
+    at=TIME,
+    state=TEXT,
+    result=TEXT,
+    records=COUNT,
+    records_root=TEXT,
+    counts=NUMBERS,
+    changes=NUMBERS,
+    shown=TEXTS,
+    previous=TEXT,
+    moves=pair_of(at=TIME, result=PLAIN).rows,
+)
+"""An observation as manifest, subject and facts hold it."""
 
 
 # --- what must agree -----------------------------------------------------------------

@@ -19,6 +19,7 @@ from .errors import ControlbookError, Exit
 from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
+from .lists import CACHE, of_vault
 from .proofs import Trust, gather, witnesses
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
@@ -105,7 +106,8 @@ class Programme:
     @cached_property
     def ledger(self) -> Ledger:
         """The run manifests; raises ControlbookError where a chain is broken."""
-        return read_ledger(self.files)
+        cache = self.repository.root / CACHE
+        return read_ledger(self.files, of_vault(lambda: self.vault, cache))
 
     @cached_property
     def vault(self) -> Vault:

@@ -19,7 +19,7 @@ from .assess import opening_run
 from .coverage import collected_until, uncollected, windows
 from .digest import NotCanonicalError, merkle_root, parse_canonical, sha256
 from .errors import ControlbookError
-from .eventrows import counted, read_event
+from .eventrows import EVENT, counted
 from .extracts import ExtractError, closing_run, read_extract, state_object
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import fold_states, parse_state_lines, records_root_lines
@@ -31,7 +31,6 @@ from .vault.packs import unpack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .digest import Json
     from .extracts import Extract
     from .model import (
         Assessment,
@@ -177,7 +176,7 @@ def _event_faults(
         if not lines:
             continue
         try:
-            again = counted(read_event(_tree(line)) for line in lines)
+            again = counted(EVENT.read(parse_canonical(line)) for line in lines)
         except (NotCanonicalError, ValueError, TypeError) as error:
             yield wrong(f"{name(run)}: a record is no event: {error}")
             continue
@@ -190,14 +189,6 @@ def _event_faults(
                     f"{name(run)}: the records of {row.key} in {row.account}"
                     f" {row.region} do not give its count and root"
                 )
-
-
-def _tree(line: bytes) -> dict[str, Json]:
-    tree = parse_canonical(line)
-    if not isinstance(tree, dict):
-        message = "no object"
-        raise TypeError(message)
-    return tree
 
 
 def _state_faults(

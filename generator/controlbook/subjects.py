@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .coverage import demanded
 from .digest import canonical, digest_of, merkle_root
-from .eventrows import event_row
+from .eventrows import EVENT
 from .model import (
     GLOBAL,
     ConfigRule,
@@ -24,7 +24,7 @@ from .model import (
     Snapshot,
     heard_in,
 )
-from .observations import observation_row
+from .observations import OBSERVATION
 from .timeline import iso
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _observed_leaves(
             for row in run.observations:
                 placed = row.region in {*assessment.regions, GLOBAL}
                 if row.evidence in keys and row.account in accounts and placed:
-                    yield canonical([run.stream, run.seq, observation_row(row)])
+                    yield canonical([run.stream, run.seq, OBSERVATION.write(row)])
 
 
 def _event_leaves(
@@ -380,7 +380,7 @@ def _observed_document(results: tuple[ObservedResult, ...]) -> dict[str, Json]:
 
 
 def _place(place: PlaceObserved) -> Json:
-    rows = [canonical(observation_row(row)) for row in place.observations]
+    rows = [canonical(OBSERVATION.write(row)) for row in place.observations]
     return {
         "account": place.account,
         "region": place.region,
@@ -435,7 +435,7 @@ def _happened(row: EventResult) -> Json:
             }
             for place in row.places
         ],
-        "events": [event_row(event) for event in row.events],
+        "events": [EVENT.write(event) for event in row.events],
     }
 
 

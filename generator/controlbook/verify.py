@@ -49,6 +49,7 @@ from .git import Repository
 from .keeping import kept, wanted_by
 from .ledger import examined
 from .library import read, sources_document
+from .lists import of_bundle, stray_faults
 from .online import ask, ask_github, lock_faults, open_s3
 from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
@@ -365,7 +366,9 @@ class _Pass:
         name = previous(manifest.release, assessment.id)
         if not name:
             return None
-        document, due = facts_before(provenance, name, assessment.id, opening)
+        document, due = facts_before(
+            provenance, name, assessment.id, opening, of_bundle(self.bundle.files)
+        )
         faults = []
         if digest_of(document) != due:
             text = f"{name}: its facts, derived again, are not those that its tag names"
@@ -413,7 +416,8 @@ class _Pass:
             text = "the ledger is absent: there is no run manifest"
             self.step("ledger", 0, [lacking(text)])
             return None, False
-        ledger, problems = examined(manifests)
+        files = self.bundle.files
+        ledger, problems = examined(manifests, of_bundle(files))
         if problems:
             self.step(
                 "ledger",
@@ -421,11 +425,11 @@ class _Pass:
                 [wrong(text.replace("evidence/", "ledger/", 1)) for text in problems],
             )
             return None, True
-        files = self.bundle.files
         faults = tuple(head_faults(ledger, files, tag)) if tag else ()
         whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
         if whole:
             faults += tuple(checkpoint_faults(files, ledger))
+            faults += tuple(stray_faults(ledger, files))
         self.step("ledger", len(manifests), faults)
         return ledger, whole
 

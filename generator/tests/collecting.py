@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controlbook.collect import Collected, Collector
 from controlbook.ledger import read_ledger
+from controlbook.lists import of_vault
 from controlbook.model import Assessment, Library, Settings
 from controlbook.sandbox.server import Sandbox
 from controlbook.sources.aws import Connections
@@ -105,7 +106,7 @@ class Desk:
     @property
     def runs(self) -> tuple[Run, ...]:
         """What the ledger's reader finds in Git."""
-        return read_ledger(self.git).config
+        return read_ledger(self.git, of_vault(lambda: self.vault)).config
 
 
 @contextmanager

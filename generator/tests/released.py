@@ -20,6 +20,7 @@ from controlbook.ledger import (
     rule_key,
     state_lines,
 )
+from controlbook.manifest import long_lists
 from controlbook.model import (
     Pull,
     Review,
@@ -343,6 +344,11 @@ class Example:
             pulls=pulls,
             objects=objects,
         )
+        lists = tuple(
+            self._store(role, pack(lines), stream)
+            for role, lines in long_lists(run, previous)
+        )
+        run = replace(run, objects=(*run.objects, *lists))
         data = manifest_bytes(run, previous)
         run = replace(run, sha256=sha256(data))
         self.runs.append(run)

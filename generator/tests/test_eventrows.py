@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from controlbook import bundle_verify
 from controlbook.digest import canonical, merkle_root, parse_canonical, sha256
-from controlbook.eventrows import counted, event_line, event_problems, read_event
+from controlbook.eventrows import EVENT, counted, event_problems
 from controlbook.extracts import carried_packs, extract, read_extract
 from controlbook.manifest import (
     MalformedManifestError,
@@ -75,9 +75,9 @@ def test_malformed_event_fields_are_refused(key: str, value: object) -> None:
     )
 )
 def test_record_of_an_event_reads_back(one: Event) -> None:
-    tree = parse_canonical(event_line(one))
+    tree = parse_canonical(EVENT.line(one))
     assert isinstance(tree, dict)
-    assert read_event(tree) == one
+    assert EVENT.read(tree) == one
 
 
 def test_sound_run_has_no_problems() -> None:
@@ -126,7 +126,7 @@ def carried(*events: Event) -> tuple[dict[str, bytes], object]:
     packs = {}
     for each in runs(*events):
         lines = sorted(
-            event_line(row) for row in events if each.window.contains(row.at)
+            EVENT.line(row) for row in events if each.window.contains(row.at)
         )
         content = b"".join(line + b"\n" for line in lines)
         stored = replace(

@@ -218,12 +218,15 @@ EDITS = {
         {"window": {"start": "2028-02-15T00:00:00Z", "end": "2028-02-17T00:00:00Z"}},
         "but the run started before",
     ),
-    "unknown field": ({"remark": "x"}, "remark: holds fields that are unknown"),
+    "unknown field": ({"remark": "x"}, "remark: is unknown to this version"),
     "unknown kind of manifest": ({"type": "controlbook/run/2"}, "not a manifest of"),
     "removed rule": ({"rules_removed": ["0" * 16]}, "is not in force"),
     "no state pack": ({"objects": []}, "one state pack with one record"),
     "correction of nothing": ({"kind": "correction"}, "a correction names an earlier"),
-    "not a window": ({"window": {"start": "2028-02-15T00:00:00Z"}}, "end: ''"),
+    "not a window": (
+        {"window": {"start": "2028-02-15T00:00:00Z"}},
+        "window: end: is missing",
+    ),
 }
 
 

@@ -8,7 +8,7 @@ import happened
 import small
 from happened import CONTROL, HOME, event, findings, run, runs
 
-from controlbook.eventrows import event_row
+from controlbook.eventrows import EVENT
 from controlbook.model import Missing, heard_in, home_region, recorded_in
 from controlbook.subjects import control_subject
 from controlbook.timeline import DAY, HOUR, SECOND, Instant, Interval, instant, iso
@@ -208,6 +208,6 @@ def test_evidence_root_of_other_controls_does_not_move() -> None:
 
 
 def test_record_leaves_empty_texts_out() -> None:
-    row = event_row(ONE)
+    row = EVENT.write(ONE)
     assert "error" not in row
     assert row["at"] == iso(instant("2028-02-13T09:41:07Z"))

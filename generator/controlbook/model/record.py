@@ -217,7 +217,7 @@ class StoredObject:
     """An immutable object of the vault and where it stands."""
 
     role: str
-    """source | records | state | reviews | manual"""
+    """source | records | state | reviews | manual | list:<name of a list>"""
     bucket: str
     key: str
     version_id: str

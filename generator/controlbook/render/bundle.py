@@ -22,6 +22,7 @@ from controlbook.digest import canonical, digest_of, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.extracts import carried_packs, extract, whole
 from controlbook.library import governed, sources_document
+from controlbook.lists import carried_lists, carried_path
 from controlbook.timeline import to_datetime
 from controlbook.vault.packs import unpack
 
@@ -114,6 +115,7 @@ def write_bundle(
         **{f"sources/{path}": data for path, data in publication.sources.items()},
         **dict(_ledger(files)),
         **dict(_packs(report, vault)),
+        **dict(_lists(report, vault)),
     }
     _check_paths(content)
     content[SUMS] = sums(content)
@@ -216,6 +218,13 @@ def _packs(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
             if stored.role == "reviews"
             else extract(records, report.assessment),
         )
+
+
+def _lists(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
+    for stored in carried_lists(report.ledger):
+        body = vault.get(stored.key, stored.version_id)
+        unpack(body, stored)
+        yield carried_path(stored), body
 
 
 def _folder(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from controlbook.eventrows import counted, event_line
+from controlbook.eventrows import EVENT, counted
 from controlbook.vault.packs import Pack, pack
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Reader:
     ) -> dict[str, Any]:
         """Complete a reading by what was asked and counted so far."""
         events = told.pop("all")
-        records = pack({event_line(event) for event in events}) if events else None
+        records = pack({EVENT.line(event) for event in events}) if events else None
         notes, self.notes = tuple(dict.fromkeys(self.notes)), []
         talk = self.talk
         pages = set(talk.kept)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controlbook.digest import canonical, sha256
-from controlbook.eventrows import event_row
+from controlbook.eventrows import EVENT
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trails import record_of
 from controlbook.sources.events import (
@@ -91,7 +91,7 @@ def test_texts_become_canonical_and_bounded() -> None:
     assert len(event.about) == LONGEST
     assert "never shown" not in event.about
     assert event.actor == "x.aws"
-    canonical(event_row(event))
+    canonical(EVENT.write(event))
 
 
 def test_lookup_row_and_log_record_give_the_same_event() -> None:

@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists too long for Git: in the vault, in a bundle, and under a forger's hands."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import released
+from collecting import desk
+from tampering import Files, edited, opened, resealed, retagged, unpacked, zipped
+from tampering import rechained as chained
+
+from controlbook import bundle_verify, manifest
+from controlbook.digest import sha256
+from controlbook.errors import ControlbookError, Exit
+from controlbook.keeping import kept
+from controlbook.ledger import chain_problems, read_ledger
+from controlbook.lists import CACHE, of_bundle, of_vault
+from controlbook.sandbox.tiny import tiny
+from controlbook.timeline import Instant
+from controlbook.vault import NotInVaultError, VaultUnavailableError
+from controlbook.vault.directory import DirectoryVault
+from controlbook.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from controlbook.model import StoredObject
+
+NAME = released.NAME
+SECOND = "ledger/config/000003.json"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[released.Example, Path]:
+    """A release of a programme whose lists all move, three rows to an object."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(manifest, "MOST", 0)
+        patched.setattr(manifest, "SHORT", 0)
+        patched.setattr(manifest, "ROWS", 3)
+        example = released.example(tmp_path_factory.mktemp("moved"))
+    return example, example.release()
+
+
+@pytest.fixture(scope="module")
+def good(made: tuple[released.Example, Path]) -> Files:
+    return opened(made[1])
+
+
+def both(files: Files, folder: Path) -> tuple[int, str, int, str]:
+    """Run both verifiers; give each one's code and all that it said."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{NAME}.zip"
+    path.write_bytes(zipped(files, NAME))
+    verdict = verify(path)
+    code, own = bundle_verify.verify(str(unpacked(files, folder / "u" / NAME)))
+    said = "\n".join(f"{check.name}: {check.message}" for check in verdict.checks)
+    return verdict.code, said, code, "\n".join(f"{s}: {t}" for _, s, t in own.faults)
+
+
+def holders(files: Files, name: str) -> list[str]:
+    """Give where the objects of a list lie, over all run manifests."""
+    return [
+        f"lists/{row['sha256']}.ndjson.gz"
+        for path in sorted(files)
+        if path.startswith("ledger/") and "checkpoints" not in path
+        for row in json.loads(files[path])["objects"]
+        if row["role"] == f"list:{name}"
+    ]
+
+
+def test_every_list_moves_and_the_release_verifies(
+    made: tuple[released.Example, Path], good: Files, tmp_path: Path
+) -> None:
+    first = json.loads(good["ledger/config/000001.json"])
+    lists = set(manifest.LISTS) - {"objects"}
+    assert not lists & {*first, *first["coverage"]}
+    assert all(row["role"].startswith("list:") for row in first["objects"])
+    for name in ("transitions", "pulls", "objects", "rules", "queries", "expected"):
+        assert holders(good, name), name
+    code, said, own_code, own = both(good, tmp_path)
+    assert (code, own_code) == (0, 0), (said, own)
+    example, _ = made
+    ledger = example.programme.ledger
+    assert [run.transitions for run in ledger.config] == [
+        run.transitions for run in example.runs if run.stream == "config"
+    ]
+    assert ledger.pulls == tuple(example.pulls[-len(ledger.pulls) :])
+
+
+def test_facts_do_not_depend_on_where_the_lists_are(
+    good: Files, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    plain = released.example(tmp_path_factory.mktemp("plain"))
+    facts = json.loads(opened(plain.release())["facts.json"])
+    moved = json.loads(good["facts.json"])
+    for key in ("findings", "deviations", "gaps", "scope", "controls"):
+        assert moved[key] == facts[key], key
+
+
+def test_what_a_collector_moves_its_next_run_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk(tiny(), tmp_path / "plain") as at:
+        at.days("2028-01-01T06:00:00Z", 3)
+        plain = at.runs
+    monkeypatch.setattr(manifest, "MOST", 0)
+    monkeypatch.setattr(manifest, "SHORT", 0)
+    with desk(tiny(), tmp_path / "moved") as at:
+        at.days("2028-01-01T06:00:00Z", 3)
+        for one, other in zip(at.runs, plain, strict=True):
+            assert (one.transitions, one.rules) == (other.transitions, other.rules)
+            assert sorted(one.queries) == sorted(other.queries)
+            named = [each for each in one.objects if not manifest.is_list(each)]
+            assert named == sorted(other.objects)
+        lost = next(each for each in at.runs[1].objects if manifest.is_list(each))
+        (at.vault.root / lost.key).unlink()
+        with pytest.raises(ControlbookError) as caught:
+            at.collect("2028-01-04T06:00:00Z")
+        assert caught.value.code is Exit.INTEGRITY
+        assert lost.key in str(caught.value)
+        assert len(at.git) == 3
+
+
+# --- a forger with a bundle -----------------------------------------------------------
+
+
+def _swapped(files: Files) -> Files:
+    one, two = holders(files, "transitions")[0], holders(files, "rules")[0]
+    return {**files, one: files[two], two: files[one]}
+
+
+def _absent(files: Files) -> Files:
+    path = holders(files, "transitions")[0]
+    return {name: data for name, data in files.items() if name != path}
+
+
+def _changed(change: Callable[[bytes], bytes]) -> Callable[[Files], Files]:
+    def forge(files: Files) -> Files:
+        path = holders(files, "transitions")[0]
+        return {**files, path: change(files[path])}
+
+    return forge
+
+
+def _again(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
+    def packed(body: bytes) -> bytes:
+        lines = gzip.decompress(body).splitlines(keepends=True)
+        return gzip.compress(b"".join(change(lines)), mtime=0)
+
+    return packed
+
+
+def _strayed(files: Files) -> Files:
+    body = gzip.compress(b"{}\n", mtime=0)
+    return {**files, f"lists/{sha256(body)}.ndjson.gz": body}
+
+
+def _emptied(files: Files) -> Files:
+    """Take a list away and the row that names it, as if nothing had happened."""
+    path = next(
+        path
+        for path in sorted(files)
+        if path.startswith("ledger/config/") and b"list:transitions" in files[path]
+    )
+
+    def forget(tree: dict[str, list[dict[str, str]]]) -> None:
+        tree["objects"] = [
+            row for row in tree["objects"] if row["role"] != "list:transitions"
+        ]
+
+    return retagged(chained(edited(files, path, forget)))
+
+
+def _beside(files: Files) -> Files:
+    """Leave the list where it is, and put another one into the manifest too."""
+
+    def add(tree: dict[str, object]) -> None:
+        tree["rules"] = [{"key": "0" * 16}]
+
+    return retagged(chained(edited(files, "ledger/config/000001.json", add)))
+
+
+@pytest.mark.parametrize(
+    ("forge", "main", "own"),
+    [
+        pytest.param(
+            _swapped,
+            "is not its list:",
+            "is not the list of",
+            id="swapped",
+            marks=pytest.mark.threat("T04"),
+        ),
+        pytest.param(
+            _absent,
+            "its list:transitions is not carried",
+            "its list of transitions is not carried",
+            id="absent",
+            marks=pytest.mark.threat("T01"),
+        ),
+        pytest.param(
+            _changed(lambda body: body[:-9]),
+            "is not its list:transitions",
+            "is not the list of transitions",
+            id="truncated",
+            marks=pytest.mark.threat("T03"),
+        ),
+        pytest.param(
+            _changed(_again(lambda lines: [*lines, b" " * (1 << 24) + b"\n"])),
+            "is not its list:transitions",
+            "is not the list of transitions",
+            id="a bomb",
+            marks=pytest.mark.threat("T02"),
+        ),
+        pytest.param(
+            _changed(_again(lambda lines: lines[:-1])),
+            "is not its list:transitions",
+            "is not the list of transitions",
+            id="a row less",
+            marks=pytest.mark.threat("T03"),
+        ),
+        pytest.param(
+            _changed(_again(lambda lines: lines[::-1])),
+            "is not its list:transitions",
+            "is not the list of transitions",
+            id="reordered",
+            marks=pytest.mark.threat("T16"),
+        ),
+        pytest.param(
+            _changed(lambda body: body + gzip.compress(b"", mtime=0)),
+            "is not its list:transitions",
+            "is not the list of transitions",
+            id="a second member",
+            marks=pytest.mark.threat("T02"),
+        ),
+        pytest.param(
+            _changed(
+                _again(lambda x: [x[0].replace(b"NON_COMPLIANT", b"COMPLIANT"), *x[1:]])
+            ),
+            "is not its list:transitions",
+            "is not the list of transitions",
+            id="a verdict edited",
+            marks=pytest.mark.threat("T01"),
+        ),
+        pytest.param(
+            _strayed,
+            "no run manifest names this list",
+            "no run manifest names this list",
+            id="one too many",
+        ),
+        pytest.param(
+            _emptied,
+            "changed without a transition",
+            "is not that of its states",
+            id="emptied",
+            marks=pytest.mark.threat("T13"),
+        ),
+        pytest.param(
+            _beside,
+            "rules: ",
+            "rules stand there, and in a list of their own",
+            id="beside",
+            marks=pytest.mark.threat("T20"),
+        ),
+    ],
+)
+def test_forged_list(
+    good: Files,
+    tmp_path: Path,
+    forge: Callable[[Files], Files],
+    main: str,
+    own: str,
+) -> None:
+    code, said, own_code, own_said = both(resealed(forge(good)), tmp_path)
+    assert (code, own_code) == (Exit.INTEGRITY, Exit.INTEGRITY), (said, own_said)
+    assert main in said
+    assert own in own_said
+
+
+@pytest.mark.threat("T20")
+def test_t20_every_flipped_byte_of_a_list_is_noticed(good: Files) -> None:
+    ledger = {
+        path.replace("ledger/", "evidence/", 1): data
+        for path, data in good.items()
+        if path.startswith("ledger/")
+    }
+    path = holders(good, "transitions")[0]
+    assert chain_problems(ledger, of_bundle(good)) == ()
+    for index in range(len(good[path])):
+        bad = bytearray(good[path])
+        bad[index] ^= 1
+        assert chain_problems(ledger, of_bundle({**good, path: bytes(bad)})), index
+
+
+# --- the vault ------------------------------------------------------------------------
+
+
+def moved_transitions(example: released.Example) -> StoredObject:
+    """Give the first list of transitions of the ledger."""
+    return next(
+        each
+        for run in example.runs
+        for each in run.objects
+        if each.role == "list:transitions"
+    )
+
+
+@pytest.mark.threat("T05")
+def test_t05_a_list_that_the_vault_lost_is_never_empty(
+    made: tuple[released.Example, Path], tmp_path: Path
+) -> None:
+    example, path = made
+    raw = tmp_path / "raw"
+    shutil.copytree(example.vault.root, raw)  # type: ignore[attr-defined] # a folder
+    vault = DirectoryVault(raw)
+    stored = moved_transitions(example)
+    (raw / stored.key).unlink()
+    files = dict(example.programme.files)
+    with pytest.raises(ControlbookError) as caught:
+        read_ledger(files, of_vault(lambda: vault))
+    assert (caught.value.code, caught.value.place) == (Exit.INTEGRITY, stored.key)
+    verdict = verify(path, raw=raw)
+    said = next(check for check in verdict.checks if check.name == "vault")
+    assert f"list:transitions pack {stored.key} is not in the vault's" in said.message
+    assert verdict.code == Exit.UNAVAILABLE
+
+
+class Shut(DirectoryVault):
+    """A vault that does not answer."""
+
+    kind = "s3"
+
+    def get(self, key: str, version_id: str = "") -> bytes:
+        message = f"no answer ({version_id[:6]})"
+        raise VaultUnavailableError(message, key)
+
+
+def test_a_vault_that_does_not_answer_is_exit_5(
+    made: tuple[released.Example, Path], tmp_path: Path
+) -> None:
+    files = dict(made[0].programme.files)
+    for lists in (manifest.no_lists, of_vault(lambda: Shut(tmp_path))):
+        with pytest.raises(ControlbookError) as caught:
+            read_ledger(files, lists)
+        assert caught.value.code is Exit.UNAVAILABLE
+        assert caught.value.place.startswith("packs/")
+
+
+class Remote(DirectoryVault):
+    """A vault that is as far away as S3."""
+
+    kind = "s3"
+    asked = 0
+
+    def get(self, key: str, version_id: str = "") -> bytes:
+        self.asked += 1
+        return super().get(key, version_id)
+
+
+def test_a_remote_list_is_read_once_and_a_damaged_copy_anew(
+    made: tuple[released.Example, Path], tmp_path: Path
+) -> None:
+    example, _ = made
+    vault = Remote(example.vault.root)  # type: ignore[attr-defined] # a folder
+    lists = of_vault(lambda: vault, tmp_path / CACHE)
+    stored = moved_transitions(example)
+    lines = lists(stored)
+    assert (lists(stored), vault.asked) == (lines, 1)
+    copy = tmp_path / CACHE / stored.sha256
+    copy.write_bytes(b"damaged")
+    assert (lists(stored), vault.asked) == (lines, 2)
+    assert (lists(stored), vault.asked) == (lines, 2)
+    with pytest.raises(NotInVaultError):
+        lists(replace(stored, sha256="0" * 64, key="packs/config/none"))
+    assert (tmp_path / CACHE / ".gitignore").read_text() == "*\n"
+
+
+def test_lists_are_kept_like_every_other_object(
+    made: tuple[released.Example, Path],
+) -> None:
+    programme = made[0].programme
+    wanted = Instant(1)
+    items = kept(programme.library, programme.ledger, {}, lambda _: wanted)
+    roles = {item.role for item in items}
+    assert {"list:transitions", "list:objects", "source", "state"} <= roles
