@@ -468,8 +468,17 @@ def head(b: Bundle, stream: str, digests: list[str], due: Any) -> None:
 
 
 def checkpoints(b: Bundle, chains: dict[str, dict[int, str]]) -> None:
-    """Compare every checkpoint with the manifests that it vouches for."""
+    """Compare every checkpoint with the manifests that it vouches for.
+
+    Whether a signature is good is not read here; that a required one is there, is.
+    """
+    assessment = f"signoffs/{b.tag['assessment'] if b.tag else ''}/assessment.yml"
+    policy = b.sources.get(assessment, {}).get("tree", {}).get("policy", {})
+    required = policy.get("checkpoint", "none").split("+")
     for path in sorted(p for p in b.json if p.startswith("ledger/checkpoints/")):
+        for kind, end in (("ssh", ".sig"), ("rfc3161", ".tsr")):
+            there = kind not in required or path + end in b.files
+            b.must(there, path, f"the policy asks for {path}{end}, which is absent")
         for stream, due in b.document(path)["streams"].items():
             own = list(chains.get(stream, {}).values())[: due["seq"]]
             root = merkle(bytes.fromhex(digest) for digest in own)

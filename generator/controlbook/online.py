@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking the vault itself what became of every object that the ledger names.
+"""Asking the vault what became of every object, and GitHub what it says of reviews.
 
-Rules enforced here (T05 to T08, T11, T12, T19, T24, T90):
+Rules enforced here (T05 to T08, T11, T12, T19, T24, T57, T90):
 - what is read is the version that was recorded, never the newest; a version that is
   gone from a vault that answers is an integrity fault;
 - a delete marker and a further version are signs of tampering, and say so, though what
   was recorded still reads;
 - a lock that is shorter, weaker or gone is an integrity fault; one that was extended is
   not;
-- what the vault has and does not give is unreadable, never intact and never gone.
+- what the vault has and does not give is unreadable, never intact and never gone;
+- a review that GitHub tells otherwise, or that was left out, is an integrity fault;
+  what came after the capture is only told.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from typing import TYPE_CHECKING
 from .digest import sha256
 from .errors import ControlbookError
 from .faults import Fault, Faults, lacking, remark, still_open, wrong
+from .forge.reading import read_pulls
 from .timeline import DAY, MINUTE, SECOND, iso
 from .vault import NotInVaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from .forge.github import GitHub
     from .keeping import Kept
-    from .model import Ledger
+    from .model import Ledger, Pull, Review
+    from .timeline import Instant
     from .vault import History, Lock
     from .vault.s3 import S3Vault
 
@@ -222,3 +227,61 @@ def _later(items: Sequence[Kept], histories: Histories) -> Faults:
             f"the vault holds {len(later)} manifests that this ledger does not, from"
             f" {min(later)}: later ones are due, earlier ones are not"
         )
+
+
+# --- GitHub ---------------------------------------------------------------------------
+
+
+def ask_github(github: GitHub, ledger: Ledger) -> Faults:
+    """Ask GitHub again for every captured pull request, and compare (T57)."""
+    for run in ledger.runs.get("reviews", ()):
+        for pull in run.pulls:
+            what = f"reviews {run.seq:06d}: pull request {pull.number}"
+            try:
+                now, _ = read_pulls(github.pull(pull.number))
+            except ControlbookError as error:
+                yield lacking(f"{what}: {error.message}")
+                return  # whoever does not answer once is not asked a hundred times
+            if not now:
+                yield wrong(f"{what}: {github.repository} has no such pull request")
+                continue
+            for fault in _pull_faults(pull, now[0], run.finished):
+                yield fault[0], f"{what}: {fault[1]}"
+
+
+def _pull_faults(then: Pull, now: Pull, captured: Instant) -> Faults:
+    for field, ours, theirs in (
+        ("author", then.author_id, now.author_id),
+        ("base", then.base, now.base),
+        ("head", then.head, now.head),
+        ("merge commit", then.merge, now.merge),
+        ("person who merged it", then.merged_by_id, now.merged_by_id),
+        ("time of the merge", iso(then.merged_at), iso(now.merged_at)),
+        ("files", ", ".join(then.paths), ", ".join(now.paths)),
+    ):
+        if ours != theirs:
+            yield wrong(f"its {field} was captured as {ours}; GitHub says {theirs}")
+    reviews = {review.id: review for review in now.reviews}
+    for review in then.reviews:
+        answer = reviews.pop(review.id, None)
+        if answer is None:
+            yield wrong(f"GitHub knows no review {review.id} by {review.user_id}")
+        elif _word(answer) != _word(review):
+            yield wrong(
+                f"review {review.id} was captured as {_word(review)};"
+                f" GitHub says {_word(answer)}"
+            )
+        elif answer.signatures != review.signatures:
+            yield wrong(f"review {review.id} carries other signatures on GitHub")
+    for review in reviews.values():
+        if review.submitted < captured:
+            yield wrong(f"GitHub has review {review.id}, {_word(review)}: left out")
+        else:
+            yield remark(f"since the capture: review {review.id}, {_word(review)}")
+
+
+def _word(review: Review) -> str:
+    return (
+        f"{review.state} by {review.user_id} ({review.user_type}) on"
+        f" {review.commit[:12]} at {iso(review.submitted)}"
+    )

@@ -399,7 +399,13 @@ VERBS = (
             _argument(
                 "--online",
                 action="store_true",
-                help="ask the vault itself, with your own read-only AWS credentials",
+                help="ask the vault itself, with your own read-only AWS credentials,"
+                " and GitHub, where $GITHUB_TOKEN is set",
+            ),
+            _argument(
+                "--forge",
+                metavar="OWNER/NAME",
+                help="the repository on GitHub to ask (default: the bundle's)",
             ),
             _argument(
                 "--vault",

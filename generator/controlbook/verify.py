@@ -50,7 +50,7 @@ from .keeping import kept, wanted_by
 from .ledger import examined
 from .library import read, sources_document
 from .lists import of_bundle, stray_faults
-from .online import ask, lock_faults, open_s3
+from .online import ask, ask_github, lock_faults, open_s3
 from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
     provenance_faults,
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from .carried import Carried
     from .derivation import Derived
     from .digest import Json
+    from .forge.github import GitHub
     from .model import Assessment, Ledger, Library, PeopleChange, Standing
     from .proofs import Witness
     from .provenance import Provenance
@@ -157,6 +158,10 @@ class Online:
     """`s3://bucket/prefix` as known from outside; empty: as the bundle names it."""
     replica: str = ""
     """The same of a replica in a second account."""
+    forge: str = ""
+    """GitHub's `owner/name` as known from outside; empty: as the bundle names it."""
+    github: Callable[[str], GitHub] | None = None
+    """Gives the client of a repository; None: GitHub is not asked."""
     watch: Callable[[int, int], None] = lambda _done, _of: None
     """Told how many of how many objects were looked at."""
 
@@ -266,6 +271,7 @@ class _Pass:
             opening = self._evidence(documents, ledger, assessment, whole=whole)
             self._vault(self.given.raw, ledger, library)
             self._locks(ledger, library, assessment)
+            self._reviews(ledger, library)
         else:
             self.skip(
                 "coverage, packs, findings and sign-offs",
@@ -509,6 +515,29 @@ class _Pass:
         digests = sum(row.digests for run in ledger.cloudtrail for row in run.chains)
         if digests:
             self.step("digests", digests, archive_faults(copy, ledger))
+
+    def _reviews(self, ledger: Ledger, library: Library) -> None:
+        """Ask GitHub again what was captured from it."""
+        if self.online is None or self.online.github is None:
+            how = "$GITHUB_TOKEN is not set" if self.online else "--online"
+            self.skip(
+                "what GitHub says today of the captured reviews",
+                f"it was not asked ({how})",
+            )
+            return
+        ours, named = self.online.forge, library.settings.github
+        try:
+            github = self.online.github(ours or named)
+        except ControlbookError as error:
+            self.step("github", 0, [lacking(str(error))])
+            return
+        count = sum(len(run.pulls) for run in ledger.runs.get("reviews", ()))
+        self.step("github", count, ask_github(github, ledger))
+        if not ours:
+            self.skip(
+                f"whether {named} is the repository that was agreed on",
+                "its name came from the bundle (--forge)",
+            )
 
     def _locks(self, ledger: Ledger, library: Library, assessment: Assessment) -> None:
         """Hold the locks against what is wanted: as recorded, or as the vault says."""

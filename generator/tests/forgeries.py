@@ -54,6 +54,8 @@ class Forgery:
     own: Mapping[str, str]
     seal: str
     change: tuple[Mapping[str, Any], ...]
+    base: str = "good"
+    """The bundle that is forged: good.zip or signed.zip."""
 
     def apply(self, good: Files, other: Files, seal: str = "") -> Files:
         """Forge the good bundle; links are the folder's matter."""
@@ -85,6 +87,17 @@ def good() -> Files:
 
 
 @cache
+def signed() -> Files:
+    """Give those of a good one whose policy asks for signatures and time stamps."""
+    return opened(FOLDER / "signed.zip")
+
+
+def base_of(forgery: Forgery) -> Files:
+    """Give the bundle that a recipe forges."""
+    return signed() if forgery.base == "signed" else good()
+
+
+@cache
 def other() -> Files:
     """Give those of another programme's."""
     return opened(FOLDER / "other.zip")
@@ -101,6 +114,7 @@ def _read(path: Path) -> Forgery:
         own=tree.get("own", tree["main"]),
         seal=tree["seal"],
         change=tuple(tree["change"]),
+        base=tree.get("base", "good"),
     )
 
 
@@ -230,7 +244,7 @@ def _refer(tree: dict[str, Any], files: Files, path: str) -> None:
 def main(folder: str) -> None:
     """Write every forgery out as a folder."""
     for forgery in FORGERIES:
-        forgery.write(good(), other(), Path(folder) / f"{forgery.id}{SUFFIX}")
+        forgery.write(base_of(forgery), other(), Path(folder) / f"{forgery.id}{SUFFIX}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import forgeries
+import keys
+import proven
 import pytest
 import released
 from forgeries import FORGERIES
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from forgeries import Forgery
 
+POLICY = '{signoff: "L3", checkpoint: "ssh+rfc3161"}'
 OTHER_LEDGER = "0f9d2c1e-77aa-4f0e-8a54-2b1c9e6d3f21"
 
 
@@ -42,6 +45,13 @@ def _bundles(
             made = released.example(tmp_path_factory.mktemp(name), ledger=ledger)
             path = forgeries.FOLDER / f"{name}.zip"
             path.write_bytes(made.release().read_bytes())
+        ring = proven.key_ring(tmp_path_factory.mktemp("ring"))
+        authority = keys.authority(tmp_path_factory.mktemp("authority"))
+        with proven.written(ring, authority, POLICY):
+            folder = tmp_path_factory.mktemp("signed")
+            whole = proven.Proven(folder, keys=ring, authority=authority)
+        bundle = proven.played(whole).release()
+        (forgeries.FOLDER / "signed.zip").write_bytes(bundle.read_bytes())
 
 
 def test_there_are_at_least_seventy() -> None:
@@ -51,9 +61,9 @@ def test_there_are_at_least_seventy() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["good", "other"])
+@pytest.mark.parametrize("name", ["good", "other", "signed"])
 def test_the_bundle_on_disk_is_good(name: str, tmp_path: Path) -> None:
-    files = forgeries.good() if name == "good" else forgeries.other()
+    files = getattr(forgeries, name)()
     code, said, own_code, own = said_by_both(unpacked(files, tmp_path / name))
     assert (code, own_code) == (0, 0), (
         "the format has changed: `pytest generator/tests/test_forgeries.py"
@@ -71,7 +81,9 @@ def test_the_bundle_on_disk_is_good(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_forgery(forgery: Forgery, tmp_path: Path) -> None:
-    folder = forgery.write(forgeries.good(), forgeries.other(), tmp_path / "PCI")
+    folder = forgery.write(
+        forgeries.base_of(forgery), forgeries.other(), tmp_path / "PCI"
+    )
     code, said, own_code, own = said_by_both(folder)
     assert (code, own_code) == (forgery.exit, forgery.exit), (said, own)
     assert forgery.main["says"] in said.get(forgery.main["step"], ""), said

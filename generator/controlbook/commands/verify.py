@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 from controlbook.assurance import REQUIRABLE, Given, read_policy, read_roots
 from controlbook.errors import ControlbookError
+from controlbook.forge.github import GitHub
 from controlbook.outcome import Outcome
 from controlbook.progress import Progress
 from controlbook.proofs import Trust
@@ -127,16 +129,24 @@ def _require(text: str) -> tuple[str, ...]:
 
 def _online(options: argparse.Namespace, progress: Progress) -> Online | None:
     if not options.online:
-        for name in ("vault", "replica"):
+        for name in ("vault", "replica", "forge"):
             if getattr(options, name, None):
-                message = "says which vault to ask, and nothing is to be asked"
+                message = "says whom to ask, and nobody is to be asked"
                 raise ControlbookError(
                     message, place=f"--{name}", advice="add --online"
                 )
         return None
     return Online(
-        vault=options.vault or "", replica=options.replica or "", watch=progress.show
+        vault=options.vault or "",
+        replica=options.replica or "",
+        forge=options.forge or "",
+        github=_github if os.environ.get("GITHUB_TOKEN") else None,
+        watch=progress.show,
     )
+
+
+def _github(repository: str) -> GitHub:
+    return GitHub.from_environment(repository, os.environ)
 
 
 def _text(verdict: Verdict) -> str:

@@ -146,6 +146,20 @@ class GitHub:
         answers = [*self._rules(), *self._merged(window, governed)]
         return Capture(answers=tuple(answers), throttles=self._throttles)
 
+    def pull(self, number: int) -> tuple[Answer, ...]:
+        """Ask for one pull request as it is now; nothing where GitHub knows none.
+
+        Raises ControlbookError where GitHub does not answer, or not this token.
+        """
+        path = f"/pulls/{number}"
+        # The list first: a token without the right to read also gets "not found".
+        self._send("GET", self._path("/pulls?state=closed&per_page=1"))
+        reply = self._send("GET", self._path(path), fine={HTTPStatus.NOT_FOUND})
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return ()
+        parts = ("", "/files", "/reviews", "/commits")
+        return tuple(a for part in parts for a in self._pages(f"{path}{part}"))
+
     def _rules(self) -> Iterator[Answer]:
         yield from self._pages(f"/rules/branches/{self.branch}")
         sets = list(self._pages("/rulesets?includes_parents=true"))

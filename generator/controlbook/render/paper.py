@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 CLASSIFICATION = "Confidential"
 LIMITS = (
     *words.CANNOT_BE_PROVEN,
-    "Whether the person behind an account approved: that rests on GitHub's record.",
+    "Whether the person behind an account was at the keyboard as it approved.",
 )
 NAMED = 5
 _APART: Mapping[str, str] = {

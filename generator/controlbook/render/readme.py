@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from controlbook.lists import carried_lists
 from controlbook.timeline import iso
 
+from .words import CANNOT_BE_PROVEN
+
 if TYPE_CHECKING:
     from .report import Report
 
@@ -57,9 +59,10 @@ something needed for the check is not there. Each names what it did *not* check.
 {lists}| `packs/` | records behind the report; `#…` is one out of scope |
 
 ## What no check here can show
-That AWS Config's verdict is true; that nothing was left out at collection; that a
-reviewer read with care; or that this tag is the one that everybody has. For the last,
-compare the facts root with the one that you got by another way.
+{limits}
+
+Nor that this tag is the one that everybody has: compare the facts root with the one
+that you got by another way.
 """
 
 
@@ -80,5 +83,6 @@ def readme(report: Report) -> bytes:
         assessment=report.assessment.id,
         commit=report.commit.id,
         root=report.facts_root,
+        limits="\n".join(f"- {limit}" for limit in CANNOT_BE_PROVEN),
         lists=_LISTS if any(carried_lists(report.ledger)) else "",
     ).encode()

@@ -209,12 +209,20 @@ NOT_AN_OPINION = (
 
 CANNOT_BE_PROVEN = (
     "That AWS Config's verdict was right: controlbook keeps what AWS said, unchanged.",
-    "Anything that happened before the first run of the ledger.",
-    "Something hidden from AWS Config at the moment of collection.",
+    "Anything from before the first digest that somebody outside has kept: who controls"
+    " repository and vault can have written it anew.",
+    "That the collector told the truth as it wrote, and that nothing was hidden from"
+    " AWS Config at that moment.",
     "That a reviewer read with care, or was free in the decision.",
-    "The conduct of GitHub and of the owners of the repository.",
+    "The conduct of GitHub and of the owners of the organization: where a sign-off"
+    " carries no signature of its own, who approved it rests on GitHub's record.",
+    "That a key was in its owner's hands alone before it was revoked.",
+    "That the evidence outlives its AWS account or its encryption key: a lock ends with"
+    " either.",
+    "Anything about accounts outside the organization or outside the scope.",
     "The moment of a change, where only the moment of its detection was recorded.",
-    "Anything about accounts outside the scope.",
+    "Any legal weight: an SSH signature is no qualified electronic signature, and a"
+    " sign-off is no auditor's opinion.",
 )
 """What no check of this report can show; printed with every verification."""
 

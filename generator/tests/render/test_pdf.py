@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,8 @@ import small
 from pypdf import PdfReader
 
 from controlbook.errors import ControlbookError
-from controlbook.render import pdf, typeface
+from controlbook.render import pdf, typeface, words
+from controlbook.render.readme import readme
 from controlbook.timeline import DAY, Instant, Interval
 
 if TYPE_CHECKING:
@@ -224,6 +226,35 @@ def test_attachments_are_embedded_as_given(final: PdfReader) -> None:
     assert final.attachments == {"facts.json": [b'{"a":1}']}
 
 
+@pytest.mark.parametrize("limit", words.CANNOT_BE_PROVEN)
+def test_what_cannot_be_proven_stands_in_the_pdf_and_the_bundles_readme(
+    limit: str, text: str
+) -> None:
+    # Typeset text breaks lines and words: compare what is left without white space.
+    printed = re.sub(r"[\s\u200b]", "", text)
+    assert re.sub(r"\s", "", limit) in printed
+    assert f"- {limit}\n" in readme(small.report()).decode()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "AWS Config's verdict",
+        "before the first digest",
+        "collector told the truth",
+        "reviewer read with care",
+        "conduct of GitHub",
+        "key was in its owner's hands",
+        "outlives its AWS account",
+        "accounts outside the organization",
+        "moment of a change",
+        "legal weight",
+    ],
+)
+def test_every_limit_of_the_design_is_named(kept: str) -> None:
+    assert sum(kept in limit for limit in words.CANNOT_BE_PROVEN) == 1
+
+
 def test_released_report_says_final_and_never_draft(text: str) -> None:
     assert "FINAL" in text
     assert "DRAFT" not in text
@@ -401,6 +432,62 @@ def test_pathological_text_is_cut_with_its_count_and_stays_breakable(body: str) 
     assert max(map(len, re.split(r"[\s\u200b]+", words))) < 200
 
 
+MEMORY = 1 << 30
+SET = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+import small, test_pdf
+from controlbook.render import pdf
+
+body = Path(sys.argv[1]).read_text()
+pdf.build_pdf(test_pdf.with_note(small.report(), body), Path(sys.argv[1] + ".pdf"))
+"""
+
+
+@pytest.mark.threat("T71")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x" * 900_000,
+        "| a " * 50_000 + "|\n" + "|---" * 50_000 + "|\n",
+        "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 80_000,
+        "[" * 100_000,
+        "<style>" + "a{color:red}" * 70_000 + "</style>",
+    ],
+    ids=["word", "wide-table", "long-table", "brackets", "css"],
+)
+def test_pathological_text_is_set_within_limits_of_memory_and_time(
+    body: str, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    note.write_text(body)
+    done = subprocess.run(
+        [sys.executable, "-c", SET, note, TESTS, TESTS / "render"],
+        preexec_fn=lambda: (
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+            resource.setrlimit(resource.RLIMIT_CPU, (60, 60)),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "note.pdf").read_bytes().startswith(b"%PDF-")
+
+
+@pytest.mark.threat("T71")
+def test_the_limit_of_memory_is_one() -> None:
+    greedy = subprocess.run(
+        [sys.executable, "-c", "bytearray(1 << 31)"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "MemoryError" in greedy.stderr
+
+
 def test_digests_stay_whole_and_longer_words_may_break() -> None:
     html = f"<p title='{'t' * 150}'>{'d' * 64} {'w' * 150}</p>"
     shown = typeface.breakable(html)
@@ -423,9 +510,8 @@ def test_runs_of_every_stream_are_indexed() -> None:
     report = small.report()
     first = report.runs[0]
     late = Instant(report.assessment.period.end + DAY)
-    capture = replace(
-        first, stream="reviews", window=Interval(late, Instant(late + DAY))
-    )
+    window = Interval(late, Instant(late + DAY))
+    capture = replace(first, stream="reviews", window=window)
     trail = replace(first, stream="cloudtrail", expected=(), transitions=())
     beyond = replace(trail, seq=2, window=window)
     runs = {"reviews": (capture,), "cloudtrail": (trail, beyond)}

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from controlbook.git import Repository
+
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".github/workflows"
 BIN = Path(sys.executable).parent
@@ -147,6 +149,11 @@ def test_each_stream_has_its_queue() -> None:
     assert WORKFLOWS["collect"]["on"]["schedule"] == [{"cron": "0 6 * * *"}]
 
 
+def script_of(job: str, name: str) -> str:
+    (step,) = (each for each in JOBS[job]["steps"] if each.get("name") == name)
+    return str(step["run"])
+
+
 def test_a_checkpoint_follows_the_streams_where_the_owner_says_so() -> None:
     job = JOBS["collect/checkpoint"]
     assert job["needs"] == "collect"
@@ -166,10 +173,10 @@ def test_the_checkpoints_key_is_a_file_that_only_the_job_reads(
         ' { stat -c %a "$CONTROLBOOK_SIGNING_KEY"; cat "$CONTROLBOOK_SIGNING_KEY"; }\n'
     )
     program.chmod(0o755)
-    (step,) = [s for s in JOBS["collect/checkpoint"]["steps"] if "env" in s][:1]
+    script = script_of("collect/checkpoint", "Write the checkpoint")
     summary = tmp_path / "summary"
     subprocess.run(
-        ["/bin/bash", "-e", "-c", step["run"]],
+        ["/bin/bash", "-e", "-c", script],
         cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"],
@@ -181,6 +188,20 @@ def test_the_checkpoints_key_is_a_file_that_only_the_job_reads(
     )
     due = f"checkpoint\n600\n{key}\n" if key else "checkpoint\n"
     assert summary.read_text() == due
+
+
+@pytest.mark.parametrize("job", ["collect/collect", "collect/checkpoint"])
+def test_a_runner_without_an_identity_can_commit(job: str, tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "APP": "collector"}
+    subprocess.run(["/usr/bin/git", "init", "-q", tmp_path], env=env, check=True)
+    subprocess.run(
+        ["/bin/bash", "-ec", script_of(job, "Say who commits")],
+        cwd=tmp_path,
+        env=env,
+        check=True,
+    )
+    author = Repository(tmp_path).configured_author()
+    assert author == ("collector[bot]", "collector[bot]@users.noreply.github.com")
 
 
 def test_site_is_published_only_where_the_owner_says_so() -> None:
