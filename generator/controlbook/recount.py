@@ -301,7 +301,7 @@ def _object_faults(vault: Vault, what: str, stored: StoredObject) -> Faults:
         )
     if stored.records_root:
         try:
-            # That the stored bytes differ is said; what is wrong inside is another thing.
+            # Other stored bytes are said already; what is wrong inside is apart.
             unpack(body, replace(stored, sha256=digest, size=len(body)))
         except ControlbookError as error:
             yield wrong(f"{what}: {error.message}")
