@@ -213,6 +213,53 @@ def elsewhere(
     return tuple(sorted(found, key=lambda row: (row.framework, natural(row.number))))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """A number of one framework and one of another that the same controls speak to."""
+
+    number: str
+    other: str
+    relation: Relation
+    """What the first covers of the second, at most."""
+    reviewed: bool
+    """Whether somebody stands behind both mappings of one of the controls."""
+    controls: tuple[str, ...]
+
+
+def between(
+    library: Library, first: Framework, second: Framework
+) -> tuple[Bridge, ...]:
+    """Lead from the numbers of one framework to those of another.
+
+    The nearest comes first: a control that few numbers name says more than one that
+    many name.
+    """
+    index = {
+        control: [(number, row) for id_, number, row in rows if id_ == second.id]
+        for control, rows in users(library).items()
+    }
+    found: list[tuple[float, Bridge]] = []
+    for number, item in first.requirements.items():
+        shared: dict[str, list[tuple[MappedControl, MappedControl]]] = defaultdict(list)
+        for own in _mappings(item):
+            for other, row in index.get(own.control, ()):
+                shared[other].append((own, row))
+        for other, rows in shared.items():
+            near = sum(1 / len(index[own.control]) for own, _ in rows)
+            bridge = Bridge(
+                number=number,
+                other=other,
+                relation=_strongest(_composed(own, row) for own, row in rows),
+                reviewed=any(
+                    own.state is row.state is MappingState.REVIEWED for own, row in rows
+                ),
+                controls=tuple(sorted(own.control for own, _ in rows)),
+            )
+            found.append((-near, bridge))
+    found.sort(key=lambda row: (natural(row[1].number), row[0], natural(row[1].other)))
+    return tuple(bridge for _, bridge in found)
+
+
 _INVERSE = {
     Relation.EQUAL: Relation.EQUAL,
     Relation.SUBSET: Relation.SUPERSET,

@@ -142,10 +142,12 @@ def _check(value: object) -> None:
 def _check_all(values: Iterable[object]) -> None:
     for value in values:
         # Most of what is written is plain text: not worth a call each.
-        if not isinstance(value, str):
+        kind = type(value)
+        if kind is str:
+            if not value.isascii():  # type: ignore[attr-defined] # it is text
+                _check_text(value)  # type: ignore[arg-type]
+        elif kind is not int or not -LIMIT <= value <= LIMIT:  # type: ignore[operator]
             _check(value)
-        elif not value.isascii():
-            _check_text(value)
 
 
 def _check_text(text: str) -> None:

@@ -197,6 +197,11 @@ VERBS = (
                 help="mapping_*.csv and controls_*.csv to compare with "
                 "(default: the reference in the package)",
             ),
+            _argument(
+                "--to",
+                metavar="FRAMEWORK",
+                help="lead to the numbers of another framework",
+            ),
         ),
     ),
     Verb(

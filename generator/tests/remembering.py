@@ -128,6 +128,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.known = {name: Once(getattr(verify, name)) for name in PURE}
+        self.hashed = lru_cache(maxsize=FILES)(sha256)
         self.parsed = lru_cache(maxsize=FILES)(parse_canonical)
         self.fetched: dict[tuple[bytes, str], Provenance] = {}
         self.loaded = lru_cache(maxsize=FILES)(library._loaded.__wrapped__)  # noqa: SLF001 - the product keeps four
@@ -147,5 +148,6 @@ class Memory:
                 patch.setattr(verify, name, function)
             patch.setattr(verify, "read_provenance", self.fetch)
             patch.setattr(seals, "parse_canonical", self.parsed)
+            patch.setattr(seals, "sha256", self.hashed)
             patch.setattr(library, "_loaded", self.loaded)
             yield

@@ -6,15 +6,18 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from controlbook.digest import canonical, merkle_root, sha256
+from controlbook import digest
+from controlbook.digest import canonical, merkle_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 Files = dict[str, bytes]
+sha256 = lru_cache(maxsize=4096)(digest.sha256)
 
 
 def opened(path: Path) -> Files:

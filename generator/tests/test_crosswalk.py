@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from controlbook.crosswalk import (
     Elsewhere,
+    between,
     compare,
     counts,
     elsewhere,
@@ -224,6 +225,33 @@ def test_a_relation_claims_no_more_than_both_mappings(
     )
     (found,) = elsewhere(library, "f", first.requirements["1"])
     assert found.relation == due
+
+
+def test_a_bridge_is_reviewed_only_where_both_mappings_of_one_control_are() -> None:
+    rare, usual = mapped("a"), mapped("b", relation=Relation.EQUAL)
+    proposed = mapped("a", state=MappingState.PROPOSED)
+    first = framework("f", requirement("1", rare, usual))
+    second = framework(
+        "g",
+        requirement("7", usual),
+        requirement("8", usual),
+        requirement("9", proposed),
+    )
+    library = Library(
+        settings=Settings(ledger=""),
+        controls={name: control(name) for name in "ab"},
+        frameworks={"f": first, "g": second},
+    )
+    found = [
+        (row.other, str(row.relation), row.reviewed, row.controls)
+        for row in between(library, first, second)
+    ]
+    assert found == [
+        ("9", "intersects", False, ("a",)),  # nothing else names that control
+        ("7", "equal", True, ("b",)),
+        ("8", "equal", True, ("b",)),
+    ]
+    assert [row.other for row in between(library, second, first)] == ["1", "1", "1"]
 
 
 # --- the whole library --------------------------------------------------------------

@@ -187,8 +187,8 @@ def test_a_user_of_two_regions_is_one_user() -> None:
 def test_the_page_says_where_they_are_counted() -> None:
     (result,) = found().controls["buckets-encrypted"].rules
     assert repeated_sentences(result, EXPECTED) == (
-        "Counted once, in us-east-1: 1 resource of prod, recorded in eu-west-1 too"
-        " (IAM has no Regions).",
+        "Counted once, in us-east-1: 1 resource of payments-prod, recorded in eu-west-1"
+        " too (IAM has no Regions).",
     )
 
 

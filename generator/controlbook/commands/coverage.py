@@ -3,6 +3,7 @@
 
 Rules enforced here:
 - catalogued, mapped, reviewed and assessed stay four numbers;
+- a crosswalk is what shared controls say, typed, a proposal until both are reviewed;
 - every difference from the reference is listed with its cause; none is rounded away.
 """
 
@@ -12,7 +13,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from controlbook.crosswalk import Comparison, compare, counts, pairs, through
+from controlbook.crosswalk import Comparison, between, compare, counts, pairs, through
 from controlbook.errors import ControlbookError, Exit
 from controlbook.library import natural, read
 from controlbook.outcome import Outcome
@@ -23,7 +24,7 @@ from controlbook.reference import Reference, of_folder, shipped
 if TYPE_CHECKING:
     import argparse
 
-    from controlbook.crosswalk import Counts
+    from controlbook.crosswalk import Bridge, Counts
     from controlbook.model import Framework, Library
 
 _HEAD = (
@@ -31,12 +32,15 @@ _HEAD = (
     "  with rule   pairs  recall  precision"
 )
 _SHOWN = 12
+_NEAREST = 3
 _ENHANCEMENT = re.compile(r"\(\d+\)\Z")
 
 
 def coverage(options: argparse.Namespace) -> Outcome:
     """Count every framework of the work tree, or one with each difference."""
     library = read(Programme.of_work_tree(options.root).files)
+    if options.to:
+        return _crosswalk(library, options.framework, options.to)
     references = of_folder(options.facts) if options.facts else shipped()
     chosen = _chosen(library, options.framework)
     rows = [
@@ -59,6 +63,51 @@ def coverage(options: argparse.Namespace) -> Outcome:
             "reference": "given" if options.facts else "shipped",
             "frameworks": [row.data for row in rows],
             "without_file": [] if options.framework else unknown,
+        },
+    )
+
+
+def _crosswalk(library: Library, name: str | None, to: str) -> Outcome:
+    """Lead from one framework's numbers to another's, the nearest of each first."""
+    if not name:
+        message = "--to leads away from a framework, and none is named"
+        advice = f"write: controlbook coverage FRAMEWORK --to {to}"
+        raise ControlbookError(message, advice=advice, code=Exit.USAGE)
+    ((first,), (second,)) = _chosen(library, name), _chosen(library, to)
+    by_number: dict[str, list[Bridge]] = {}
+    for bridge in between(library, first, second):
+        by_number.setdefault(bridge.number, []).append(bridge)
+    reached = {row.other for rows in by_number.values() for row in rows}
+    lines = [
+        f"{len(by_number)} of {len(first.requirements)} numbers of {first.id} lead to "
+        f"{len(reached)} of {len(second.requirements)} of {second.id}, by the controls "
+        "that both name",
+        f"each is a proposal unless marked reviewed; the {_NEAREST} nearest are shown",
+    ]
+    for number, rows in by_number.items():
+        more = len(rows) - _NEAREST
+        shown = ", ".join(
+            f"{row.other} ({row.relation}{', reviewed' if row.reviewed else ''})"
+            for row in rows[:_NEAREST]
+        )
+        lines.append(f"{number} → {shown}{f' and {more} more' if more > 0 else ''}")
+    return Outcome(
+        text="\n".join(lines),
+        data={
+            "schema": "controlbook/crosswalk/1",
+            "from": first.id,
+            "to": second.id,
+            "rows": [
+                {
+                    "from": row.number,
+                    "to": row.other,
+                    "relation": str(row.relation),
+                    "state": "reviewed" if row.reviewed else "proposed",
+                    "controls": list(row.controls),
+                }
+                for rows in by_number.values()
+                for row in rows
+            ],
         },
     )
 

@@ -96,6 +96,18 @@ def test_the_counts_of_the_facts_are_met_or_explained() -> None:
             assert f"at the number above: {says}" in line
 
 
+def test_a_retired_version_leads_to_its_successor() -> None:
+    words = ["coverage", "pci-dss-3.2.1", "--to", "pci-dss-4.0.1", "-C", str(ROOT)]
+    outcome = cli.run(words)
+    led = {(row["from"], row["to"]) for row in outcome.data["rows"]}
+    assert {("12.10.1", "12.10.1"), ("9.9.1", "9.5.1.1"), ("1.1.2", "1.2.3")} <= led
+    assert {row["state"] for row in outcome.data["rows"]} == {"proposed"}
+    with pytest.raises(ControlbookError, match="none is named"):
+        cli.run(["coverage", "--to", "pci-dss-4.0.1", "-C", str(ROOT)])
+    with pytest.raises(ControlbookError, match=r"did you mean 'pci-dss-4.0.1'"):
+        cli.run([*words[:2], "--to", "pci-dss-4.0", "-C", str(ROOT)])
+
+
 def test_an_unknown_framework_is_named_with_the_nearest() -> None:
     with pytest.raises(ControlbookError, match=r"did you mean 'pci-dss-3.2.1'"):
         cli.run(["coverage", "pci-dss-3.2", "-C", str(ROOT)])
