@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resources without a Region that AWS Config records in several: counted once.
 
-Rules enforced here (ADR 0022):
+Rules enforced here (ADR 0021):
 - IAM's users, groups, roles and policies belong to an account, not to a Region; a
   recorder that includes them repeats them in its Region, under the rules there;
 - one record counts: that of us-east-1 where it is in scope and has the resource, else
