@@ -30,6 +30,7 @@ from controlbook.model import (
     DigestChain,
     Event,
     EventCount,
+    Failing,
     Missing,
     Observation,
     Pull,
@@ -96,6 +97,7 @@ made = {
         "shown": st.lists(texts, max_size=2).map(tuple),
         "moves": st.lists(st.tuples(times, texts), max_size=2).map(tuple),
     },
+    Failing: {"since": times, "workflow": texts},
     StoredObject: {
         "role": st.sampled_from(["source", "records", "state"]),
         "sha256": digests,
@@ -117,6 +119,7 @@ def values(kind: type) -> st.SearchStrategy[object]:
     )
 
 
+made[Observation]["failing"] = st.lists(values(Failing), max_size=2).map(tuple)
 made[Review]["signatures"] = st.lists(values(Signature), max_size=2).map(tuple)
 made[Pull] = {
     "number": counts,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from forgeries import FORGERIES, good, other
+from forgeries import FORGERIES, base_of, good, other
 from mutations import mutation
 from remembering import Memory, remember
 from tampering import resealed
@@ -206,7 +206,9 @@ def test_a_forgery_whose_lists_do_not_agree_is_refused_too(tmp_path: Path) -> No
         remember(tmp_path / "git", patch)
         desk = Desk(tmp_path / NAME)
         said = [
-            judged(desk, forgery.apply(good(), other(), "nothing"), forgery.id)
+            judged(
+                desk, forgery.apply(base_of(forgery), other(), "nothing"), forgery.id
+            )
             for forgery in FORGERIES
             if not any("link" in step for step in forgery.change)
         ]
