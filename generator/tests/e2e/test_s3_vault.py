@@ -211,7 +211,7 @@ def test_the_bundle_verifies_offline_and_online(
     code, text = checked(played, online=True, vault=f"s3://{BUCKET}/team")
     assert code is Exit.FINE, text
     assert "ok   online (" in text
-    assert "its name came from the bundle" not in text
+    assert "its name came from the bundle (--vault)" not in text
 
 
 @pytest.mark.slow
