@@ -34,7 +34,11 @@ def test_records_read_back_in_order(found: list[bytes]) -> None:
 
 
 @pytest.mark.threat("T02")
-@pytest.mark.parametrize("tail", [gzip.compress(b"b\n"), b"junk", b"\0"])
+@pytest.mark.parametrize(
+    "tail",
+    [gzip.compress(b"b\n", mtime=0), b"junk", b"\0"],
+    ids=["a member", "junk", "a zero"],
+)
 def test_data_after_the_member_is_refused(tail: bytes) -> None:
     with pytest.raises(PackError, match="data after the single gzip member"):
         unpack(pack([b"a"]).body + tail)
