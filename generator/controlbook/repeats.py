@@ -7,8 +7,9 @@ Rules enforced here (ADR 0021):
 - one record counts: that of us-east-1 where it is in scope and has the resource, else
   that of the first Region in the alphabet that has it;
 - a repeat is left out only where it says nothing that the counted record does not say:
-  what it shows as present, NON_COMPLIANT or unseen has to lie within the same of the
-  counted record, give or take how exactly both can tell; else it counts on its own.
+  each stretch that it shows as present, NON_COMPLIANT or unseen has to meet one of the
+  counted record and lie within it, give or take how exactly both can tell; else it
+  counts on its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from .model import State
-from .timeline import DAY, HOUR, Instant, Interval, subtract, union
+from .timeline import DAY, HOUR, Instant, Interval, intersect, subtract, union
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -72,10 +73,14 @@ def repeats(
 
 
 def _says_no_more(own: Pieces, counted: Pieces, slack: int, span: Interval) -> bool:
-    return not any(
-        subtract(_time(own, states, span), _wider(_time(counted, states, span), slack))
-        for states in _SAID
-    )
+    for states in _SAID:
+        said, held = _time(own, states, span), _time(counted, states, span)
+        # Near is not the same: each stretch has to meet one of the counted record.
+        if not all(intersect((stretch,), held) for stretch in said):
+            return False
+        if subtract(said, _wider(held, slack)):
+            return False
+    return True
 
 
 def _time(pieces: Pieces, states: frozenset[State], span: Interval) -> Intervals:

@@ -100,6 +100,16 @@ def test_a_verdict_that_only_the_other_region_has_is_not_hidden() -> None:
     assert left_out(bad(DAY, 2 * DAY), bad(DAY + 3 * HOUR, 2 * DAY)) == {}
 
 
+def test_a_second_deviation_close_to_the_first_is_not_hidden() -> None:
+    again = (
+        *bad(DAY, DAY + 5 * MINUTE)[:2],
+        piece(State.COMPLIANT, DAY + 5 * MINUTE, DAY + 30 * MINUTE),
+        piece(State.NON_COMPLIANT, DAY + 30 * MINUTE, DAY + 35 * MINUTE),
+        piece(State.COMPLIANT, DAY + 35 * MINUTE, None),
+    )
+    assert left_out(again, bad(DAY, DAY + 5 * MINUTE)) == {}
+
+
 def test_presence_that_only_the_other_region_has_is_not_hidden() -> None:
     assert left_out(GOOD, (piece(State.COMPLIANT, 0, DAY),)) == {}
 
