@@ -29,7 +29,7 @@ test: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-browser ## run the tests
 test-slow: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-browser ## run the slow tests
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: there are none
 
-lint: $(VENV)/.controlbook $(VENV)/.lint ## style, types, dependency direction, workflows
+lint: $(VENV)/.controlbook $(VENV)/.test $(VENV)/.lint ## style, types, dependency direction, workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
