@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+STORAGE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "make room",
+    errno.EIO: "look after the disk",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "let this user read and write it",
+    errno.EPERM: "let this user read and write it",
+}
+"""What a disk answers → what to do before running it again."""
 
 
 GARBAGE = 50_000
@@ -119,13 +128,14 @@ def _stop_when_told() -> None:
 
 
 def _storage(error: OSError) -> Exit:
-    """Say that there is no room, or that a disk fails; the rest is a fault of ours."""
-    if error.errno not in NO_ROOM:
+    """Say that there is no room, or no right to write; the rest is a fault of ours."""
+    advice = STORAGE.get(error.errno or 0)
+    if advice is None:
         traceback.print_exc()
         return Exit.UNEXPECTED
     place = error.filename or "disk"
     print(  # noqa: T201 - the shell prints
-        f"{place}: {error.strerror}; make room and run it again", file=sys.stderr
+        f"{place}: {error.strerror}; {advice} and run it again", file=sys.stderr
     )
     return Exit.UNAVAILABLE
 
