@@ -140,9 +140,9 @@ def test_t06_t07_what_was_put_on_a_list_is_a_sign_and_is_not_read(
     try:
         verdict = verify(bundle, online=Online())
         assert verdict.code is Exit.FOUND
-        text = said(verdict, "online")
-        assert f"list:transitions pack {hidden.key}: sign of tampering: a delete" in text
-        assert f"list:pulls pack {covered.key}: sign of tampering: another" in text
+        text, sign = said(verdict, "online"), "sign of tampering"
+        assert f"list:transitions pack {hidden.key}: {sign}: a delete" in text
+        assert f"list:pulls pack {covered.key}: {sign}: another" in text
         # Nobody who collects or builds from Git reads what lies on top.
         shutil.copytree(example.repository.root, tmp_path / "clone")
         shutil.rmtree(tmp_path / "clone" / CACHE, ignore_errors=True)
@@ -173,4 +173,5 @@ def test_t12_a_replica_that_lacks_a_list_is_named(
     verdict = verify(bundle, online=Online(replica="s3://moved-replica/team"))
     assert verdict.code is Exit.UNAVAILABLE
     lines = said(verdict, "online").splitlines()
-    assert all(f"{lost}: its copy in s3://moved-replica/team is not" in x for x in lines)
+    place = "s3://moved-replica/team"
+    assert all(f"{lost}: its copy in {place} is not" in line for line in lines)
