@@ -15,7 +15,7 @@ from controlbook.render import words
 from controlbook.render.sentences import state_sentence
 from controlbook.timeline import iso
 
-from .document import line, prop, props
+from .document import line, plain, prop, props
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ def resource_item(report: Report, ids: Ids, item: Deviation) -> Node:
         "uuid": resource_uuid(ids, item),
         "description": line(f"{item.resource} in {name}, {item.region}"),
         "props": [
-            {"name": "asset-id", "value": " ".join(item.resource.split())},
+            {"name": "asset-id", "value": plain(item.resource)},
             *props(("account", item.account), ("region", item.region)),
         ],
     }

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 from uuid import UUID, uuid5
 
 from controlbook.digest import digest_of
@@ -45,9 +46,15 @@ _ACTIVE = re.compile(r"[\\<\[`{]|&(?=#?\w+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
+def plain(text: str) -> str:
+    """Write people's text where OSCAL takes one line and no Markdown."""
+    # What stood apart only by something invisible may join when that is gone.
+    return normalize("NFC", " ".join(visible(text).split()))
+
+
 def prose(text: str) -> str:
     """Write people's text so that OSCAL's Markdown shows it and runs none of it."""
-    shown = visible(text).strip()
+    shown = normalize("NFC", visible(text).strip())
     return _ACTIVE.sub(lambda m: _ENTITIES.get(m[0], f"\\{m[0]}"), shown)
 
 
@@ -67,7 +74,7 @@ def prop(name: str, value: object, *, of: str = "", remarks: str = "") -> Node:
         {
             "name": name,
             "ns": NAMESPACE,
-            "value": " ".join(visible(str(value)).split()),
+            "value": plain(str(value)),
             "class": of,
             "remarks": prose(remarks),
         }
@@ -203,7 +210,7 @@ def _people(report: Report, ids: Ids) -> Node:
         {
             "uuid": ids.lasting("party", name),
             "type": "organization",
-            "name": report.library.teams[name].name or name,
+            "name": plain(report.library.teams[name].name) or name,
             "props": props(("team", name)),
         }
         for name in teams
@@ -233,7 +240,7 @@ def _person(person: Person, ids: Ids) -> Node:
         {
             "uuid": ids.lasting("party", person.id),
             "type": "person",
-            "name": person.name or person.id,
+            "name": plain(person.name) or person.id,
             "props": props(
                 ("person", person.id),
                 ("login", person.login),
@@ -241,7 +248,7 @@ def _person(person: Person, ids: Ids) -> Node:
                 ("qualification", person.qualification),
             ),
             "external-ids": [
-                {"scheme": "https://github.com", "id": number}
+                {"scheme": "https://github.com/", "id": number}
                 for number in person.github_ids
             ],
         }

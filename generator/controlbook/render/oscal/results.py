@@ -136,8 +136,8 @@ def assessment_results(report: Report, ids: Ids, data: Mapping[str, str]) -> Nod
         Head(
             title=f"{report.assessment.id}: assessment results",
             people=True,
-            remarks="A finding is `satisfied` only where the named assessor's sign-off"
-            " counts. `not-satisfied` with the reason `other` means that nobody has"
+            remarks="A finding is satisfied only where the named assessor's sign-off"
+            " counts. Not satisfied with the reason other means that nobody has"
             " concluded, or that it was not tested.",
         ),
         {
@@ -283,7 +283,7 @@ def _finding_props(report: Report, status: RequirementStatus) -> Nodes:
             ("status", _token(status.status.value)),
             ("interim", _token(status.interim.value) if status.interim else ""),
             ("conclusion", status.conclusion),
-            ("label", words.conclusion(report.framework, status.conclusion)),
+            ("framework-label", words.conclusion(report.framework, status.conclusion)),
             ("assessor", report.assessment.assessor_of(item.number)),
             ("deviations", len(own.deviations)),
             ("gaps", len(own.gaps)),
