@@ -15,6 +15,7 @@ from openpyxl import load_workbook
 from running import controlbook, small_programme
 from tampering import edited, opened, retagged, unpacked
 
+from controlbook.digest import sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.programme import Programme
 from controlbook.verify import verify
@@ -70,6 +71,25 @@ def test_a_release_is_exported_as_its_bundle_has_it(
     assert outcome.data["files"] == [
         str(tmp_path / "out" / name) for name in sorted(due)
     ]
+
+
+def test_what_a_release_cites_is_in_its_bundle_byte_for_byte(
+    made: tuple[Path, Path],
+) -> None:
+    files = opened(made[1])
+    cited = [
+        link
+        for path, data in files.items()
+        if path.startswith("oscal/")
+        for body in json.loads(data).values()
+        for resource in body.get("back-matter", {}).get("resources", ())
+        for link in resource["rlinks"]
+        if link["href"].startswith("../")
+    ]
+    assert len(cited) > 10
+    for link in cited:
+        data = files[link["href"].removeprefix("../")]
+        assert link["hashes"] == [{"algorithm": "SHA-256", "value": sha256(data)}]
 
 
 def test_the_workbook_is_one_file(made: tuple[Path, Path], tmp_path: Path) -> None:

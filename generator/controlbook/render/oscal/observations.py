@@ -119,9 +119,10 @@ def _looks(
     stream = evidence.partition(":")[0]
     name = shelf.report.assessment.account_name(place.account)
     part = words.percent(place.held, place.due) if place.due else "no part"
+    until = "" if whole(shelf.report.findings, shelf.report.assessment) else " so far"
     told = (
-        f"{words.count(len(place.answers), 'answer')}; {part} of the time due has"
-        " one. Each shows its own instant, not the time between."
+        f"{words.count(len(place.answers), 'answer')}; {part} of the time due{until}"
+        " has one. Each shows its own instant, not the time between."
     )
     results = {row.result for row in place.answers if row.result}
     return shelf.observation(

@@ -7,7 +7,6 @@ Rules enforced here:
   the reason `other`, and says that nobody has concluded;
 - a requirement signed as not applicable has no finding, as OSCAL wants it, and is
   listed with its reason;
-- only sign-offs and attestations that count become attestations;
 - status, conclusion and evidence stay three things.
 """
 
@@ -21,11 +20,9 @@ from controlbook.model import Conclusion, Deviation, Status
 from controlbook.render import words
 from controlbook.timeline import iso
 
+from .attestations import attestations
 from .deviations import everything, observed, once, resource_item
 from .document import (
-    ASSESSOR,
-    NAMESPACE,
-    OWNER,
     Head,
     document,
     filled,
@@ -34,7 +31,6 @@ from .document import (
     prop,
     props,
     prose,
-    responsible,
 )
 from .observations import of_control
 from .plan import PLAN, reviewed
@@ -44,7 +40,7 @@ from .shelf import Shelf
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controlbook.model import Judgement, Requirement, RequirementStatus
+    from controlbook.model import Requirement, RequirementStatus
     from controlbook.render.report import Report
 
     from .document import Ids, Node, Nodes
@@ -119,7 +115,7 @@ def assessment_results(report: Report, ids: Ids, data: Mapping[str, str]) -> Nod
             "props": _about(report),
             "local-definitions": filled({"inventory-items": _resources(report, ids)}),
             "reviewed-controls": reviewed(report, ids),
-            "attestations": _attestations(shelf),
+            "attestations": attestations(shelf),
             "observations": observations,
             "risks": [risk(shelf, item, node) for item, node in seen],
             "findings": [
@@ -297,65 +293,3 @@ def _finding_props(report: Report, status: RequirementStatus) -> Nodes:
             for part in status.judgement.stale
         ),
     ]
-
-
-def _attestations(shelf: Shelf) -> Nodes:
-    """Write down every sign-off and every owner's attestation that counts, once."""
-    found: Nodes = []
-    owners: dict[str, Judgement] = {}
-    for number, status in shelf.report.statuses.items():
-        owners |= status.attestations
-        if status.judgement.counts and status.conclusion:
-            label = words.conclusion(shelf.report.framework, status.conclusion)
-            title = f"{number}: {label}"
-            found.append(_attestation(shelf, ASSESSOR, title, status.judgement))
-    found += [
-        _attestation(shelf, OWNER, f"Control {name}", judgement)
-        for name, judgement in sorted(owners.items())
-        if judgement.counts
-    ]
-    return [node for node in found if node]
-
-
-def _attestation(shelf: Shelf, role: str, title: str, judgement: Judgement) -> Node:
-    file, pull = judgement.signoff, judgement.pull
-    if file is None:
-        return {}
-    cited = shelf.back.cite(
-        f"sources/{file.path}",
-        file.sha256,
-        f"Signed file {file.path}",
-        media_type="application/yaml",
-    )
-    people = {file.person} & set(shelf.report.library.people)
-    about = [
-        *props(
-            ("person", file.person),
-            ("decision", file.decision),
-            ("conclusion", file.conclusion),
-            ("claimed-at", iso(file.claimed_at)),
-            ("level", judgement.level),
-            ("pull-request", pull.url if pull else ""),
-            ("approved-head", pull.head if pull else ""),
-            ("merged-at", iso(pull.merged_at) if pull else ""),
-        ),
-        *(prop("acknowledged", name) for name in file.acknowledged),
-        *(prop("subject", digest, of=name) for name, digest in file.subject),
-        *(prop("flag", flag) for flag in judgement.flags),
-    ]
-    return filled(
-        {
-            "responsible-parties": responsible(shelf.ids, role, people),
-            "parts": [
-                {
-                    "uuid": shelf.ids.own("attestation", role, file.about),
-                    "name": "sign-off" if role == ASSESSOR else "owner-attestation",
-                    "ns": NAMESPACE,
-                    "title": line(title),
-                    "props": about,
-                    "prose": prose(file.statement),
-                    "links": [{"href": cited, "rel": "reference"}],
-                }
-            ],
-        }
-    )
