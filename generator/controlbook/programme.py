@@ -115,7 +115,13 @@ class Programme:
         """The store that the settings name."""
         settings = self.library.settings
         return open_vault(
-            settings.vault, self.repository.root, profile=settings.vault_profile
+            settings.vault,
+            self.repository.root,
+            profile=settings.vault_profile,
+            begun=any(
+                path.startswith("evidence/") and path.endswith((".json", ".yml"))
+                for path in self.files
+            ),
         )
 
     @cached_property
