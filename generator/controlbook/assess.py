@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from . import coverage, history, observed
+from .crosscheck import OurRecord, concerning, disagreements
 from .hub_controls import rule_of
 from .identity import deviation_id, gap_of
 from .model import (
@@ -49,7 +50,7 @@ from .repeats import repeats
 from .timeline import Interval, iso, subtract, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .history import Pieces
     from .model import Ledger, ManualEvidence
@@ -130,6 +131,13 @@ def assess(
     controls = {
         name: _control(library, assessment, sight, ledger, name) for name in control_ids
     }
+    contradicted = disagreements(ledger, assessment, _our_record(sight))
+    controls = {
+        name: replace(
+            own, disagreements=concerning(library.controls[name], contradicted)
+        )
+        for name, own in controls.items()
+    }
     deviations = _unique_deviations(
         d for findings in controls.values() for d in findings.deviations
     )
@@ -153,7 +161,20 @@ def assess(
         deviations=deviations,
         gaps=_unique_gaps(g for findings in controls.values() for g in findings.gaps),
         unmapped=_unmapped(assessment, sight, {d.id for d in deviations}),
+        disagreements=contradicted,
     )
+
+
+def _our_record(sight: _Sight | None) -> Callable[[], OurRecord]:
+    """Lay out our record for comparison, if anything has to be compared."""
+
+    def record() -> OurRecord:
+        if sight is None:
+            return OurRecord(pieces={}, reach=None)
+        rules = {row.key: row for run in sight.runs for row in run.rules}
+        return OurRecord.made(sight.pieces, rules, sight.horizon)
+
+    return record
 
 
 def _unique_deviations(found: Iterable[Deviation]) -> tuple[Deviation, ...]:

@@ -579,6 +579,7 @@ def packs(b: Bundle) -> None:
             b.wrong(f"{path}: is absent, though the report rests on it")
         states(b)
         events(b)
+        audit_manager(b)
 
 
 def pack(b: Bundle, path: str, data: bytes, owner: str, stored: Table) -> None:
@@ -620,6 +621,8 @@ def needed(b: Bundle) -> set[str]:
         asked = {query_of(row) for row in rows if row["account"] in scope.accounts}
         if run.end > scope.start and run.start < scope.end and queries & asked:
             stored += run.stored("records")
+    for run, _ in kept(b).values():
+        stored += run.stored("records")
     return {carried(each) for each in stored if each.get("records_root")}
 
 
@@ -681,6 +684,41 @@ def events(b: Bundle) -> None:
             same = (len(lines), merkle(sorted(lines))) == (row["count"], row["root"])
             text = "its carried events are not those that it counts"
             b.must(same or not scope.hears(row["source"], row), run.path, text)
+
+
+def kept(b: Bundle) -> dict[str, tuple[Run, Table]]:
+    """Give the last answer of each assessment in Audit Manager since the period began."""
+    start = scope_of(b.facts["scope"]).start
+    return {
+        row["evidence"]: (run, row)
+        for run in b.runs.get("audit-manager", [])
+        for row in run.m.get("observations", [])
+        if run.end >= start and row["state"] == "observed"
+    }
+
+
+def audit_manager(b: Bundle) -> None:
+    """Hold what is kept of Audit Manager, and what contradicts it, against the runs."""
+    scope, due = scope_of(b.facts["scope"]), []
+    for key, (run, row) in sorted(kept(b).items()):
+        lines = [line for stored in run.stored("records") for line in shown(b, stored)]
+        own = sorted(line for line in lines if parse(line)["evidence"] == key)
+        same = (len(own), merkle(own)) == (row["records"], row["records_root"])
+        b.must(same, run.path, f"its carried records of {key} are not those it counts")
+        found: Table = {"evidence": key, "seq": run.m["seq"], "at": row["at"]}
+        found |= {"result": row.get("result", ""), "counts": row.get("counts", {})}
+        found |= {"records": row["records"], "root": row["records_root"]}
+        due.append(found)
+    published = b.facts.get("audit-manager", [])
+    b.must(published == due, "facts.json", "its audit-manager is not the ledger's")
+    told = {(row["id"], row["resource"]) for row in b.facts.get("disagreements", [])}
+    for run in b.runs.get("audit-manager", []):
+        for row in run.m.get("contradictions", []):
+            within = scope.start <= moment(row["at"]) < scope.end
+            known = (row["id"], row["resource"]) in told
+            text = f"contradicts Audit Manager ({row['id']}), and facts.json is silent"
+            if within and row["account"] in scope.accounts:
+                b.must(known, run.path, text)
 
 
 def query_of(row: Table) -> str:

@@ -9,18 +9,20 @@ Rules enforced here:
 - no more than twenty requests a second, over all calls;
 - what does not end, or holds less than AWS counted, is no evidence, and says so;
 - REVIEWED is AWS's word for a closed assessment: it never becomes a sign-off;
-- its verdicts on Config rules are held against our own record; contradictions are
-  counted and the first of them noted.
+- its verdicts on Config rules are held against our own record, and each contradiction
+  is written down; a folder that is ahead of our record is read again when that has
+  caught up.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from controlbook.history import pieces_by_resource
-from controlbook.model import OBSERVED, Missing, Observation
+from controlbook.crosscheck import JUDGED, PREFIX
+from controlbook.model import OBSERVED, Contradiction, Missing, Observation
 from controlbook.timeline import DAY, SECOND, Instant, Interval, from_datetime, iso
 from controlbook.vault.packs import pack
 
@@ -30,10 +32,10 @@ from .looking import Before, Item, Memory, Seen, observation
 from .snapshots import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from controlbook.history import Pieces
-    from controlbook.model import Ledger, Library, RuleInstance, Standing
+    from controlbook.crosscheck import OurRecord
+    from controlbook.model import Library
 
     from . import Past, Place, Scope
 
@@ -41,9 +43,18 @@ A_SECOND = 20
 """Requests that AWS allows, over all calls of an account and Region."""
 LONGEST = 1000
 """Rows that a page may hold."""
-NOTED = 20
-"""Contradictions that a run names; it counts all."""
-JUDGED = frozenset({"COMPLIANT", "NON_COMPLIANT"})
+KINDS = {
+    "evidenceByTypeComplianceCheckCount": "compliance checks",
+    "evidenceByTypeComplianceCheckIssuesCount": "issues",
+    "evidenceByTypeConfigurationDataCount": "configuration data",
+    "evidenceByTypeManualCount": "manual",
+    "evidenceByTypeUserActivityCount": "user activity",
+}
+"""What AWS counts in a folder, and how we call it."""
+COMPARED = ("compared", "contradictions", "not in our record", "ahead of our record")
+"""What became of the verdicts that Audit Manager took from Config."""
+SAID = frozenset({"compared", "contradictions"})
+"""Numbers that are said where they are 0 too."""
 
 Row = dict[str, Any]  # as boto3 gives it
 
@@ -77,54 +88,21 @@ class Paced(Conversation):
         return super().ask(service, method, place, **parameters)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OurRecord:
-    """What our ledger says of resources under Config rules, to compare with."""
-
-    rules: Mapping[str, RuleInstance]
-    pieces: Mapping[tuple[str, str], Pieces]
-    named: Mapping[tuple[str, str, str], tuple[tuple[str, str], ...]] = field(
-        default_factory=dict
-    )
-
-    @staticmethod
-    def of(ledger: Ledger, opening: Iterable[Standing]) -> OurRecord:
-        """Fold the ledger; `opening` is the state after its first run."""
-        moves = [move for run in ledger.config for move in run.transitions]
-        first = ledger.config[0].window.end if ledger.config else Instant(0)
-        pieces = pieces_by_resource(opening, (m for m in moves if m.at >= first))
-        rules = {row.key: row for run in ledger.config for row in run.rules}
-        named: dict[tuple[str, str, str], tuple[tuple[str, str], ...]] = {}
-        for key, resource in pieces:
-            if key in rules:
-                row, name = rules[key], resource.rpartition("/")[2]
-                at = (row.identifier, row.account, name)
-                named[at] = (*named.get(at, ()), (key, resource))
-        return OurRecord(rules=rules, pieces=pieces, named=named)
-
-    def states(self, identifier: str, account: str, arn: str, at: Instant) -> set[str]:
-        """Give the states of a resource under a rule at an instant, by its ARN."""
-        name = arn.rpartition(":")[2].rpartition("/")[2]
-        return {
-            piece.state.value
-            for found in self.named.get((identifier, account, name), ())
-            for piece in self.pieces[found]
-            if piece.start <= at and (piece.end is None or at < piece.end)
-        }
-
-
 @dataclass(slots=True, kw_only=True)
 class _Tree:
     """What one assessment of Audit Manager gave, so far."""
 
+    key: str
     items: list[Item] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    conflicts: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    contradictions: list[Contradiction] = field(default_factory=list)
 
-    def add(self, kind: str, name: str, value: object, total: int = 1) -> None:
-        """Keep one thing by name and digest, and count it."""
-        self.items.append(Item(name=f"{kind}/{name}", sha256=digest(value)))
-        self.counts[kind] = self.counts.get(kind, 0) + total
+    def add(self, kind: str, name: str, value: object, /, **said: object) -> None:
+        """Keep one thing: its name, its digest, and what pages show of it."""
+        shown = tuple(sorted((k, str(v)) for k, v in said.items() if v))
+        item = Item(name=f"{kind}/{name}", sha256=digest(value), said=shown)
+        self.items.append(item)
+        self.counts[kind] += 1
 
 
 class AuditManager:
@@ -178,10 +156,11 @@ class AuditManager:
             assessments, delegations = [], []
             notes.append(str(error))
         memory = Memory(past)
+        contradictions: list[Contradiction] = []
         for entry in assessments:
-            key = f"audit-manager:{entry['id']}"
+            key = f"{PREFIX}{entry['id']}"
             own = [d for d in delegations if d.get("assessmentId") == entry["id"]]
-            tree = _Tree()
+            tree = _Tree(key=key)
             found: Seen | SourceError
             try:
                 self._assessment(talk, entry["id"], own, memory.items(key, place), tree)
@@ -194,7 +173,7 @@ class AuditManager:
             rows.append(row)
             # Of a run that broke off, the folders that were read to their end stand.
             lines += done or _kept(key, place, tree)
-            notes += _told(tree)
+            contradictions += tree.contradictions
         failed = not all(row.state == OBSERVED for row in rows) or not rows
         failed = failed and bool(notes)
         return Reading(
@@ -216,6 +195,7 @@ class AuditManager:
             ),
             notes=tuple(dict.fromkeys(notes)),
             observations=tuple(sorted(rows)),
+            contradictions=tuple(sorted(set(contradictions))),
         )
 
     def _assessment(
@@ -228,20 +208,32 @@ class AuditManager:
     ) -> None:
         home = ("", self._library.settings.region)
         whole = talk.ask("auditmanager", "get_assessment", home, assessmentId=id_)
-        for group in whole["assessment"]["framework"].get("controlSets", []):
-            for control in group.get("controls", []):
-                name = f"{group['id']}/{control['name']}"
-                tree.add("control", name, control)
-                for number, comment in enumerate(control.get("comments", [])):
-                    tree.add("comment", f"{name}/{number}", comment)
+        _add_tree(tree, whole["assessment"])
         for change in _listed(
             talk, home, "get_change_logs", "changeLogs", assessmentId=id_
         ):
-            at = iso(from_datetime(change["createdAt"]))
-            name = f"{at} {change['action']} {change['objectType']}"
-            tree.add("change", f"{name} {digest(change)[:8]}", change)
+            at = _time(change, "createdAt")
+            tree.add(
+                "change",
+                f"{at} {change['action']} {change['objectType']} {digest(change)[:8]}",
+                change,
+                at=at,
+                by=change.get("createdBy"),
+                action=change["action"],
+                object=change["objectType"],
+                name=change.get("objectName"),
+            )
         for delegation in delegations:
-            tree.add("delegation", delegation["id"], delegation)
+            tree.add(
+                "delegation",
+                delegation["id"],
+                delegation,
+                at=_time(delegation, "creationTime"),
+                to=delegation.get("roleArn"),
+                set=delegation.get("controlSetName"),
+                status=delegation.get("status"),
+                text=delegation.get("comment"),
+            )
         folders = _listed(
             talk,
             home,
@@ -253,57 +245,169 @@ class AuditManager:
             self._folder(talk, folder, known, tree)
 
     def _folder(
-        self, talk: Conversation, folder: Row, known: Mapping[str, Item], tree: _Tree
+        self,
+        talk: Conversation,
+        folder: Row,
+        known: Mapping[str, Item],
+        tree: _Tree,
     ) -> None:
-        name = f"folder/{folder['controlName']} {folder['name']} {folder['id'][:8]}"
-        home = ("", self._library.settings.region)
+        # A set's id is its plain name.
+        control, group = folder["controlName"], folder["controlSetId"]
+        name = f"folder/{control} {folder['name']} {folder['id'][:8]}"
         due = folder.get("totalEvidence", 0)
         if not due:
-            tree.counts["empty folders"] = tree.counts.get("empty folders", 0) + 1
+            tree.counts["empty folders"] += 1
             return
-        old = known.get(name)
-        counted = (("evidence", str(due)),)
-        if old is not None and old.fields == counted:
-            tree.items.append(old)
-        else:
-            rows = _listed(
-                talk,
-                home,
-                "get_evidence_by_evidence_folder",
-                "evidence",
-                assessmentId=folder["assessmentId"],
-                controlSetId=folder["controlSetId"],
-                evidenceFolderId=folder["id"],
+        item = known.get(name)
+        held = dict(item.fields) if item else {}
+        if item is None or held.get("evidence") != str(due) or COMPARED[3] in held:
+            rows = _read_folder(talk, ("", self._library.settings.region), folder)
+            numbers = Counter({"evidence": due, **_kinds(folder)})
+            numbers.update(self._compare(rows, group, control, tree))
+            item = Item(
+                name=name,
+                sha256=digest(rows),
+                fields=tuple(sorted((k, str(n)) for k, n in numbers.items() if n)),
+                said=tuple(
+                    sorted(
+                        {
+                            "at": _time(folder, "date"),
+                            "control": control,
+                            "rules": " ".join(sorted({_rule(r) for r in rows} - {""})),
+                            "set": group,
+                        }.items()
+                    )
+                ),
             )
-            if len({row["id"] for row in rows}) < due:
-                message = f"a folder counts {due} pieces of evidence, {len(rows)} came"
-                raise SourceError(
-                    message, f"auditmanager:{folder['id']}", answer="PartialAnswer"
-                )
-            self._compare(rows, tree)
-            item = Item(name=name, sha256=digest(rows), fields=counted)
-            tree.items.append(item)
-        for kind, number in (("folder", 1), ("evidence", due)):
-            tree.counts[kind] = tree.counts.get(kind, 0) + number
+        tree.items.append(item)
+        held = dict(item.fields)
+        tree.counts["folder"] += 1
+        for kind in ("evidence", *COMPARED):
+            tree.counts[kind] += int(held.get(kind, "0"))
 
-    def _compare(self, rows: list[Row], tree: _Tree) -> None:
+    def _compare(
+        self, rows: list[Row], group: str, control: str, tree: _Tree
+    ) -> Counter[str]:
         """Hold verdicts that Audit Manager took from Config against our record."""
+        numbers: Counter[str] = Counter()
+        record = self._ours()
         for row in rows:
-            if "config" not in str(row.get("dataSource", "")).lower():
+            if not _rule(row):
                 continue
-            attributes = row.get("attributes", {})
-            rule = attributes.get("managedRuleIdentifier") or row.get("eventName", "")
             at = from_datetime(row["time"])
+            account = str(row.get("evidenceAwsAccountId", ""))
             for included in row.get("resourcesIncluded", []):
                 theirs = included.get("complianceCheck", row.get("complianceCheck"))
                 arn = str(included.get("arn", ""))
-                account = str(row.get("evidenceAwsAccountId", ""))
-                ours = self._ours().states(rule, account, arn, at) & JUDGED
-                if theirs in JUDGED and ours and theirs not in ours:
-                    tree.conflicts.append(
-                        f"Audit Manager says {theirs} of {arn} under {rule} at"
-                        f" {iso(at)}, our record says {' and '.join(sorted(ours))}"
+                ours = record.verdicts(_rule(row), account, arn, at)
+                if theirs not in JUDGED:
+                    continue
+                if record.reach and at >= record.reach.end:
+                    numbers[COMPARED[3]] += 1
+                elif not ours:
+                    numbers[COMPARED[2]] += 1
+                else:
+                    numbers[COMPARED[0]] += 1
+                if ours and theirs not in ours:
+                    numbers[COMPARED[1]] += 1
+                    tree.contradictions.append(
+                        Contradiction(
+                            evidence=tree.key,
+                            group=group,
+                            control=control,
+                            at=at,
+                            identifier=_rule(row),
+                            account=account,
+                            resource=arn,
+                            theirs=theirs,
+                            ours=ours,
+                            id=str(row.get("id", "")),
+                        )
                     )
+        return numbers
+
+
+def _sets(assessment: Row) -> list[Row]:
+    found: list[Row] = assessment["framework"].get("controlSets", [])
+    return found
+
+
+def _add_tree(tree: _Tree, assessment: Row) -> None:
+    """Keep what only GetAssessment says: the assessment, its controls, the comments."""
+    about = assessment["metadata"]
+    accounts = [str(a["id"]) for a in about.get("scope", {}).get("awsAccounts", [])]
+    tree.add(
+        "assessment",
+        str(about.get("name", "")),
+        about,
+        name=about.get("name"),
+        at=_time(about, "creationTime"),
+        status=about.get("status"),
+        accounts=" ".join(sorted(accounts)),
+        owners=" ".join(sorted(str(r.get("roleArn")) for r in about.get("roles", []))),
+        framework=assessment["framework"].get("metadata", {}).get("name"),
+    )
+    for group in _sets(assessment):
+        for control in group.get("controls", []):
+            name = f"{group['id']}/{control['name']}"
+            tree.add(
+                "control",
+                name,
+                control,
+                set=group["id"],
+                control=control["name"],
+                status=control.get("status"),
+                response=control.get("response"),
+                sources=" ".join(control.get("evidenceSources", [])),
+            )
+            for number, comment in enumerate(control.get("comments", [])):
+                tree.add(
+                    "comment",
+                    f"{name}/{number}",
+                    comment,
+                    set=group["id"],
+                    control=control["name"],
+                    at=_time(comment, "postedDate"),
+                    by=comment.get("authorName"),
+                    text=comment.get("commentBody"),
+                )
+
+
+def _time(row: Row, name: str) -> str:
+    moment = row.get(name)
+    return iso(from_datetime(moment)) if moment else ""
+
+
+def _kinds(folder: Row) -> dict[str, int]:
+    return {ours: folder.get(theirs) or 0 for theirs, ours in KINDS.items()}
+
+
+def _rule(row: Row) -> str:
+    """Name the Config rule that a piece of evidence was taken from; empty: none."""
+    if "config" not in str(row.get("dataSource", "")).lower():
+        return ""
+    found = row.get("attributes", {}).get("managedRuleIdentifier")
+    return str(found or row.get("eventName", ""))
+
+
+def _read_folder(talk: Conversation, home: Place, folder: Row) -> list[Row]:
+    """Read a folder to its end: no less than AWS counts in it."""
+    rows = _listed(
+        talk,
+        home,
+        "get_evidence_by_evidence_folder",
+        "evidence",
+        assessmentId=folder["assessmentId"],
+        controlSetId=folder["controlSetId"],
+        evidenceFolderId=folder["id"],
+    )
+    due = folder.get("totalEvidence", 0)
+    if len({row["id"] for row in rows}) < due:
+        message = f"a folder counts {due} pieces of evidence, {len(rows)} came"
+        raise SourceError(
+            message, f"auditmanager:{folder['id']}", answer="PartialAnswer"
+        )
+    return rows
 
 
 def _listed(
@@ -330,11 +434,11 @@ def _listed(
 
 
 def _seen(entry: Row, tree: _Tree) -> Seen:
-    counts = {**tree.counts, "contradictions": len(tree.conflicts)}
+    tree.counts.update(dict.fromkeys(SAID, 0))
     return Seen(
         items=tuple(tree.items),
         result=str(entry.get("status", "")),
-        counts=tuple(sorted(counts.items())),
+        counts=tuple(sorted((k, n) for k, n in tree.counts.items() if n or k in SAID)),
     )
 
 
@@ -342,14 +446,6 @@ def _kept(key: str, place: Place, tree: _Tree) -> list[bytes]:
     folders = tuple(item for item in tree.items if item.name.startswith("folder/"))
     seen, now = Seen(items=folders), Instant(0)
     return observation(key, place, seen, Before(), now)[1]
-
-
-def _told(tree: _Tree) -> list[str]:
-    found = tree.conflicts
-    if not found:
-        return []
-    head = f"showing {min(NOTED, len(found))} of {len(found)} contradictions"
-    return [head, *found[:NOTED]]
 
 
 def _missing(place: Place, window: Interval) -> Missing:

@@ -10,12 +10,13 @@ import pytest
 from collecting import ABOUT, Desk, desk
 
 from controlbook.collect import Collected, Collector
+from controlbook.crosscheck import OurRecord
 from controlbook.errors import Exit
 from controlbook.ledger import read_ledger
 from controlbook.sandbox.audit_manager import RULES, SET
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import Trouble
-from controlbook.sources.audit_manager import AuditManager, OurRecord, Paced
+from controlbook.sources.audit_manager import AuditManager, Paced
 from controlbook.timeline import instant
 from controlbook.vault.packs import unpack
 
@@ -172,7 +173,8 @@ def test_its_verdicts_are_held_against_our_own_record(
         save(open_desk, FIRST)
         run = runs(open_desk)[-1]
         assert dict(run.observations[0].counts)["contradictions"] > 0
-        assert any("our record says COMPLIANT" in note for note in run.notes)
+        assert len(run.contradictions) == dict(run.observations[0].counts)["contradictions"]
+        assert {row.ours for row in run.contradictions} == {("COMPLIANT",)}
 
 
 def test_reviewed_stays_a_word_of_the_vault(tmp_path: Path) -> None:
