@@ -14,6 +14,7 @@ from controlbook.crosscheck import OurRecord
 from controlbook.errors import Exit
 from controlbook.ledger import read_ledger
 from controlbook.sandbox.audit_manager import RULES, SET
+from controlbook.sandbox.example import example
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import Trouble
 from controlbook.sources.audit_manager import AuditManager, Paced
@@ -68,7 +69,7 @@ def test_tree_folders_comments_and_changes_are_saved_word_for_word(
         (run,) = runs(open_desk)
         (row,) = run.observations
         counts = dict(row.counts)
-        assert (counts["control"], counts["comment"], counts["change"]) == (2, 2, 2)
+        assert (counts["control"], counts["comment"], counts["change"]) == (2, 2, 3)
         assert counts["delegation"] == 1
         # Three days of three buckets, and one day of a database.
         assert (counts["folder"], counts["evidence"]) == (4, 10)
@@ -201,5 +202,5 @@ def test_requests_keep_to_twenty_a_second(tmp_path: Path) -> None:
 
 
 def test_the_rules_of_the_sandbox_are_the_worlds() -> None:
-    known = {rule.identifier for rule in tiny().rules}
+    known = {rule.identifier for rule in example().rules}
     assert set(RULES.values()) <= known
