@@ -687,7 +687,7 @@ def events(b: Bundle) -> None:
 
 
 def kept(b: Bundle) -> dict[str, tuple[Run, Table]]:
-    """Give the last answer of each assessment in Audit Manager since the period began."""
+    """Give the last answer on each assessment in Audit Manager, since the start."""
     start = scope_of(b.facts["scope"]).start
     return {
         row["evidence"]: (run, row)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .model import Assessment, Ledger, Observation, Run, StoredObject
 
 
+_UNREADABLE = (NotCanonicalError, KeyError, TypeError, ValueError, AttributeError)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """One thing of Audit Manager that the vault keeps."""
@@ -170,8 +173,10 @@ def _kept(lines: Iterable[bytes]) -> Iterator[tuple[str, Kept]]:
             key = str(tree["evidence"])
             if said.get("at"):
                 instant(said["at"])
-        except (NotCanonicalError, KeyError, TypeError, ValueError, AttributeError) as e:
+        except _UNREADABLE as error:
             message = "a record of Audit Manager cannot be read"
             advice = "restore the vault"
-            raise ControlbookError(message, advice=advice, code=Exit.INTEGRITY) from e
+            raise ControlbookError(
+                message, advice=advice, code=Exit.INTEGRITY
+            ) from error
         yield key, kept

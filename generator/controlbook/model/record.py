@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ALL = "all"
 """Stands for every account, Region or rule in an evidence gap."""
 FOLLOWING = frozenset({"audit-manager", "reviews"})
-"""Streams that tell of a period when it is over: all their runs since its start count."""
+"""Streams that tell of a period when it is over: their later runs count too."""
 GLOBAL = "global"
 """Stands for the Region of a service that has none, such as IAM."""
 OBSERVED = "observed"

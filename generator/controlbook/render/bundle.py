@@ -213,8 +213,7 @@ def _packs(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
     )
     # Audit Manager answers in one account, whatever accounts it tells of.
     kept = {
-        stored.content_sha256
-        for stored in packs_of(report.ledger, report.assessment)
+        stored.content_sha256 for stored in packs_of(report.ledger, report.assessment)
     }
     for digest, stored in sorted(needed.items()):
         records = unpack(vault.get(stored.key, stored.version_id), stored)

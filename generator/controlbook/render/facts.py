@@ -124,7 +124,7 @@ def _audit_manager(
 ) -> dict[str, Json]:
     """Write what is kept of Audit Manager; nothing where nothing is."""
     kept = answers(ledger, assessment)
-    if not kept:
+    if not kept and not findings.disagreements:
         return {}
     return {
         "audit-manager": [
@@ -179,7 +179,7 @@ def heads(ledger: Ledger) -> dict[str, Json]:
 def indexed(ledger: Ledger, assessment: Assessment, stream: str) -> tuple[Run, ...]:
     """Give the runs of a stream that an assessment rests on.
 
-    Those whose windows meet the period or open it; of streams that follow it, all since.
+    Those whose windows meet the period or open it; of those that follow it, all since.
     """
     period = assessment.period
     return tuple(

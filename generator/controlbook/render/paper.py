@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from controlbook.model import ALL, Conclusion, Status
 from controlbook.timeline import DAY
 
-from . import charts, words
+from . import audit_manager, charts, words
 from .section import concluded, section_of
 from .ticks import ticks
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from controlbook.model import (
         Annotation,
         Deviation,
+        Disagreement,
         Gap,
         Judgement,
         ManualEvidence,
@@ -393,6 +394,32 @@ class Paper:
             for section in self.sections
             if any(paper.id == document for paper in section.documents)
         )
+
+    # --- Audit Manager --------------------------------------------------------------
+
+    @cached_property
+    def kept(self) -> tuple[audit_manager.Saved, ...]:
+        """What is kept of Audit Manager."""
+        return audit_manager.saved(self.report)
+
+    @property
+    def audited(self) -> bool:
+        """Tell whether there is anything of Audit Manager to print."""
+        return bool(self.kept or self.report.findings.disagreements)
+
+    def kept_beside(
+        self, section: RequirementSection
+    ) -> tuple[audit_manager.ControlRow, ...]:
+        """Give the controls there whose evidence is of a requirement's rules."""
+        return audit_manager.beside(
+            self.kept, (part.control for part in section.controls)
+        )
+
+    @staticmethod
+    def disagreements(section: RequirementSection) -> tuple[Disagreement, ...]:
+        """Give what is said otherwise there on a requirement's rules, each once."""
+        found = {row for part in section.controls for row in part.found.disagreements}
+        return tuple(sorted(found, key=lambda row: (row.found.at, row.found)))
 
     # --- deviations and gaps ------------------------------------------------------
 

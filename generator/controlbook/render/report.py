@@ -56,8 +56,12 @@ class Download:
     about: str = ""
 
 
-def offered(assessment: str) -> tuple[Download, ...]:
+def offered(assessment: str, *, audit_manager: bool = False) -> tuple[Download, ...]:
     """Name what a build puts beside the site of an assessment."""
+    besides = (
+        ("What is kept of Audit Manager", "audit-manager"),
+        ("Where Audit Manager and our record disagree", "disagreements"),
+    )
     return (
         Download(label="The report", path=f"{assessment}.pdf", about="(PDF)"),
         *(
@@ -72,8 +76,7 @@ def offered(assessment: str) -> tuple[Download, ...]:
                 ("Evidence index, every run and object", "evidence-index"),
                 ("History of every requirement's status", "status-history"),
                 ("Sign-offs and attestations", "signoffs"),
-                ("What is kept of Audit Manager", "audit-manager"),
-                ("Where Audit Manager and our record disagree", "disagreements"),
+                *(besides if audit_manager else ()),
             )
         ),
         Download(

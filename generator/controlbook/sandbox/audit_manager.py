@@ -98,9 +98,7 @@ def _uuid(*parts: str) -> str:
 
 
 class _Manager:
-    def __init__(
-        self, recording: Recording, pager: Pager, trouble: Trouble
-    ) -> None:
+    def __init__(self, recording: Recording, pager: Pager, trouble: Trouble) -> None:
         self._recording = recording
         self._pager = pager
         self._trouble = trouble

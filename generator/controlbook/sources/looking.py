@@ -380,9 +380,7 @@ def _read(line: bytes) -> tuple[tuple[str, str, str], Item]:
             since=str(tree.get("since", "")),
             precision=str(tree.get("precision", "")),
             workflow=str(tree.get("workflow", "")),
-            said=tuple(
-                sorted((k, str(v)) for k, v in tree.get("said", {}).items())
-            ),
+            said=tuple(sorted((k, str(v)) for k, v in tree.get("said", {}).items())),
         )
         place = (str(tree["evidence"]), str(tree["account"]), str(tree["region"]))
     except (NotCanonicalError, KeyError, TypeError, AttributeError) as error:
