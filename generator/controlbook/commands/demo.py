@@ -63,10 +63,10 @@ REVIEWS = (
     "2028-04-07T07:00:00Z",
 )
 EXTRA_LOOKS = (
+    # Somebody looks while the flow logs are off.
+    ("2028-03-06T11:00:00Z", "security-hub"),
     # The networking team's repair of the day before, as Audit Manager has it.
     ("2028-03-09T06:30:00Z", "audit-manager"),
-    # Somebody looks while the trail's alarm is broken.
-    ("2028-03-20T11:00:00Z", "security-hub"),
     ("2028-04-01T06:30:00Z", "audit-manager"),
 )
 CONTENT = ("controls", "frameworks", "signoffs", "site", "mkdocs.yml")

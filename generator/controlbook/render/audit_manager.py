@@ -184,6 +184,11 @@ def role(arn: str) -> str:
     return arn.rpartition("/")[2] or arn
 
 
+def name_of(arn: str) -> str:
+    """Name a resource by the last part of its ARN."""
+    return role(arn.rpartition(":")[2])
+
+
 def _same(row: Kept, control: Kept) -> bool:
     return all(row.told(name) == control.told(name) for name in ("set", "control"))
 

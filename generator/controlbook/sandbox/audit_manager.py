@@ -133,7 +133,7 @@ class _Manager:
             )
 
     def _name(self) -> str:
-        return f"{self._recording.world.name} 2028"
+        return f"{self._recording.world.name.capitalize()} estate, 2028"
 
     def assessments(self, caller: Caller, params: Params) -> Params:
         if caller.account != self._recording.world.home:
