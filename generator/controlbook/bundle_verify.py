@@ -700,11 +700,18 @@ def kept(b: Bundle) -> dict[str, tuple[Run, Table]]:
 def audit_manager(b: Bundle) -> None:
     """Hold what is kept of Audit Manager, and what contradicts it, against the runs."""
     scope, due = scope_of(b.facts["scope"]), []
+    runs = b.runs.get("audit-manager", [])
+    listed = [row for run in runs for row in run.m.get("contradictions", [])]
     for key, (run, row) in sorted(kept(b).items()):
         lines = [line for stored in run.stored("records") for line in shown(b, stored)]
         own = sorted(line for line in lines if parse(line)["evidence"] == key)
         same = (len(own), merkle(own)) == (row["records"], row["records_root"])
         b.must(same, run.path, f"its carried records of {key} are not those it counts")
+        fields = [parse(line).get("fields", {}) for line in own]
+        counted = sum(int(row.get("contradictions", 0)) for row in fields)
+        mine = {(r["id"], r["resource"]) for r in listed if r["evidence"] == key}
+        text = f"counts {counted} contradictions of {key}, and not all are listed"
+        b.must(counted <= len(mine), run.path, text)
         found: Table = {"evidence": key, "seq": run.m["seq"], "at": row["at"]}
         found |= {"result": row.get("result", ""), "counts": row.get("counts", {})}
         found |= {"records": row["records"], "root": row["records_root"]}
@@ -712,7 +719,7 @@ def audit_manager(b: Bundle) -> None:
     published = b.facts.get("audit-manager", [])
     b.must(published == due, "facts.json", "its audit-manager is not the ledger's")
     told = {(row["id"], row["resource"]) for row in b.facts.get("disagreements", [])}
-    for run in b.runs.get("audit-manager", []):
+    for run in runs:
         for row in run.m.get("contradictions", []):
             within = scope.start <= moment(row["at"]) < scope.end
             known = (row["id"], row["resource"]) in told

@@ -138,14 +138,22 @@ def unlike(
     assessment: Assessment,
     records: Callable[[StoredObject], Sequence[bytes]],
 ) -> Iterator[tuple[Run, str]]:
-    """Name the answers whose records are not those that their run bound."""
+    """Say of which answers the records are not those that the runs bound."""
+    listed: dict[str, set[tuple[str, str]]] = {}
+    for run in ledger.runs.get("audit-manager", ()):
+        for each in run.contradictions:
+            listed.setdefault(each.evidence, set()).add((each.id, each.resource))
     for key, (run, number) in sorted(answers(ledger, assessment).items()):
         row = run.observations[number]
         packs = (stored for stored in run.objects if stored.role == "records")
         lines = [line for stored in packs for line in records(stored)]
         own = sorted(line for line in lines if _evidence(line) == key)
         if (len(own), merkle_root(own)) != (row.records, row.records_root):
-            yield run, key
+            yield run, f"the records of {key} do not give its count and root"
+            continue
+        due = sum(item.number("contradictions") for _, item in _kept(own))
+        if due > len(listed.get(key, ())):
+            yield run, f"{key}: {due} contradictions are counted, and not all listed"
 
 
 def _evidence(line: bytes) -> str:

@@ -132,11 +132,10 @@ def _preserved(
         own = extracts.get(stored.content_sha256)
         return own.records if own else ()
 
-    faults = [
-        wrong(f"{name(run)}: the records of {key} do not give its count and root")
-        for run, key in unlike(ledger, assessment, records)
-    ]
+    faults: list[Fault] = []
     try:
+        for run, text in unlike(ledger, assessment, records):
+            faults.append(wrong(f"{name(run)}: {text}"))
         return preserved(ledger, assessment, records), faults
     except ControlbookError as error:
         return (), [*faults, wrong(error.message)]

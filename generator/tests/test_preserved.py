@@ -184,3 +184,20 @@ def test_contradictions_must_be_ones_and_belong_to_an_answer(tmp_path: Path) -> 
     made.audit(*audited.items(), contradictions=(same,))
     with pytest.raises(ControlbookError, match="do not contradict each other"):
         _ = made.programme.ledger
+
+
+def test_a_contradiction_that_folders_count_and_no_run_lists_is_found(
+    tmp_path: Path,
+) -> None:
+    """A collector that counted it and left it out of the list."""
+    made = released.Example(tmp_path / "made")
+    made.collect()
+    made.audit(*audited.items())
+    made.annotate()
+    made.sign()
+    made.capture()
+    made.checkpoint()
+    said, code, own, own_code = both(opened(made.release()), tmp_path)
+    assert (code, own_code) == (4, 4)
+    assert "1 contradictions are counted, and not all listed" in said
+    assert "counts 1 contradictions of audit-manager:" in own

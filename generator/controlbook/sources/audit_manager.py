@@ -17,18 +17,26 @@ Rules enforced here:
 from __future__ import annotations
 
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from controlbook.crosscheck import JUDGED, PREFIX
+from controlbook.crosscheck import PREFIX
 from controlbook.model import OBSERVED, Contradiction, Missing, Observation
-from controlbook.timeline import DAY, SECOND, Instant, Interval, from_datetime, iso
+from controlbook.timeline import DAY, SECOND, Instant, Interval
 from controlbook.vault.packs import pack
 
 from . import Reading, SourceError
+from .audit_tree import (
+    SAID,
+    Row,
+    Tree,
+    add_assessment,
+    folder_item,
+    folder_name,
+    stands,
+    time_of,
+)
 from .aws import Connections, Conversation, endpoint_of, restarting, shared
-from .looking import Before, Item, Memory, Seen, observation
+from .looking import Before, Memory, Seen, observation
 from .snapshots import digest
 
 if TYPE_CHECKING:
@@ -38,25 +46,12 @@ if TYPE_CHECKING:
     from controlbook.model import Library
 
     from . import Past, Place, Scope
+    from .looking import Item
 
 A_SECOND = 20
 """Requests that AWS allows, over all calls of an account and Region."""
 LONGEST = 1000
 """Rows that a page may hold."""
-KINDS = {
-    "evidenceByTypeComplianceCheckCount": "compliance checks",
-    "evidenceByTypeComplianceCheckIssuesCount": "issues",
-    "evidenceByTypeConfigurationDataCount": "configuration data",
-    "evidenceByTypeManualCount": "manual",
-    "evidenceByTypeUserActivityCount": "user activity",
-}
-"""What AWS counts in a folder, and how we call it."""
-COMPARED = ("compared", "contradictions", "not in our record", "ahead of our record")
-"""What became of the verdicts that Audit Manager took from Config."""
-SAID = frozenset({"compared", "contradictions"})
-"""Numbers that are said where they are 0 too."""
-
-Row = dict[str, Any]  # as boto3 gives it
 
 
 class Paced(Conversation):
@@ -86,23 +81,6 @@ class Paced(Conversation):
             self._pause(wait)
         self._next = max(self._next, self._clock()) + 1 / A_SECOND
         return super().ask(service, method, place, **parameters)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tree:
-    """What one assessment of Audit Manager gave, so far."""
-
-    key: str
-    items: list[Item] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    contradictions: list[Contradiction] = field(default_factory=list)
-
-    def add(self, kind: str, name: str, value: object, /, **said: object) -> None:
-        """Keep one thing: its name, its digest, and what pages show of it."""
-        shown = tuple(sorted((k, str(v)) for k, v in said.items() if v))
-        item = Item(name=f"{kind}/{name}", sha256=digest(value), said=shown)
-        self.items.append(item)
-        self.counts[kind] += 1
 
 
 class AuditManager:
@@ -160,7 +138,7 @@ class AuditManager:
         for entry in assessments:
             key = f"{PREFIX}{entry['id']}"
             own = [d for d in delegations if d.get("assessmentId") == entry["id"]]
-            tree = _Tree(key=key)
+            tree = Tree(key=key)
             found: Seen | SourceError
             try:
                 self._assessment(talk, entry["id"], own, memory.items(key, place), tree)
@@ -204,15 +182,15 @@ class AuditManager:
         id_: str,
         delegations: list[Row],
         known: Mapping[str, Item],
-        tree: _Tree,
+        tree: Tree,
     ) -> None:
         home = ("", self._library.settings.region)
         whole = talk.ask("auditmanager", "get_assessment", home, assessmentId=id_)
-        _add_tree(tree, whole["assessment"])
+        add_assessment(tree, whole["assessment"])
         for change in _listed(
             talk, home, "get_change_logs", "changeLogs", assessmentId=id_
         ):
-            at = _time(change, "createdAt")
+            at = time_of(change, "createdAt")
             tree.add(
                 "change",
                 f"{at} {change['action']} {change['objectType']} {digest(change)[:8]}",
@@ -228,7 +206,7 @@ class AuditManager:
                 "delegation",
                 delegation["id"],
                 delegation,
-                at=_time(delegation, "creationTime"),
+                at=time_of(delegation, "creationTime"),
                 to=delegation.get("roleArn"),
                 set=delegation.get("controlSetName"),
                 status=delegation.get("status"),
@@ -242,152 +220,14 @@ class AuditManager:
             assessmentId=id_,
         )
         for folder in folders:
-            self._folder(talk, folder, known, tree)
-
-    def _folder(
-        self,
-        talk: Conversation,
-        folder: Row,
-        known: Mapping[str, Item],
-        tree: _Tree,
-    ) -> None:
-        # A set's id is its plain name.
-        control, group = folder["controlName"], folder["controlSetId"]
-        name = f"folder/{control} {folder['name']} {folder['id'][:8]}"
-        due = folder.get("totalEvidence", 0)
-        if not due:
-            tree.counts["empty folders"] += 1
-            return
-        item = known.get(name)
-        held = dict(item.fields) if item else {}
-        if item is None or held.get("evidence") != str(due) or COMPARED[3] in held:
-            rows = _read_folder(talk, ("", self._library.settings.region), folder)
-            numbers = Counter({"evidence": due, **_kinds(folder)})
-            numbers.update(self._compare(rows, group, control, tree))
-            item = Item(
-                name=name,
-                sha256=digest(rows),
-                fields=tuple(sorted((k, str(n)) for k, n in numbers.items() if n)),
-                said=tuple(
-                    sorted(
-                        {
-                            "at": _time(folder, "date"),
-                            "control": control,
-                            "rules": " ".join(sorted({_rule(r) for r in rows} - {""})),
-                            "set": group,
-                        }.items()
-                    )
-                ),
-            )
-        tree.items.append(item)
-        held = dict(item.fields)
-        tree.counts["folder"] += 1
-        for kind in ("evidence", *COMPARED):
-            tree.counts[kind] += int(held.get(kind, "0"))
-
-    def _compare(
-        self, rows: list[Row], group: str, control: str, tree: _Tree
-    ) -> Counter[str]:
-        """Hold verdicts that Audit Manager took from Config against our record."""
-        numbers: Counter[str] = Counter()
-        record = self._ours()
-        for row in rows:
-            if not _rule(row):
-                continue
-            at = from_datetime(row["time"])
-            account = str(row.get("evidenceAwsAccountId", ""))
-            for included in row.get("resourcesIncluded", []):
-                theirs = included.get("complianceCheck", row.get("complianceCheck"))
-                arn = str(included.get("arn", ""))
-                ours = record.verdicts(_rule(row), account, arn, at)
-                if theirs not in JUDGED:
-                    continue
-                if record.reach and at >= record.reach.end:
-                    numbers[COMPARED[3]] += 1
-                elif not ours:
-                    numbers[COMPARED[2]] += 1
-                else:
-                    numbers[COMPARED[0]] += 1
-                if ours and theirs not in ours:
-                    numbers[COMPARED[1]] += 1
-                    tree.contradictions.append(
-                        Contradiction(
-                            evidence=tree.key,
-                            group=group,
-                            control=control,
-                            at=at,
-                            identifier=_rule(row),
-                            account=account,
-                            resource=arn,
-                            theirs=theirs,
-                            ours=ours,
-                            id=str(row.get("id", "")),
-                        )
-                    )
-        return numbers
-
-
-def _sets(assessment: Row) -> list[Row]:
-    found: list[Row] = assessment["framework"].get("controlSets", [])
-    return found
-
-
-def _add_tree(tree: _Tree, assessment: Row) -> None:
-    """Keep what only GetAssessment says: the assessment, its controls, the comments."""
-    about = assessment["metadata"]
-    accounts = [str(a["id"]) for a in about.get("scope", {}).get("awsAccounts", [])]
-    tree.add(
-        "assessment",
-        str(about.get("name", "")),
-        about,
-        name=about.get("name"),
-        at=_time(about, "creationTime"),
-        status=about.get("status"),
-        accounts=" ".join(sorted(accounts)),
-        owners=" ".join(sorted(str(r.get("roleArn")) for r in about.get("roles", []))),
-        framework=assessment["framework"].get("metadata", {}).get("name"),
-    )
-    for group in _sets(assessment):
-        for control in group.get("controls", []):
-            name = f"{group['id']}/{control['name']}"
-            tree.add(
-                "control",
-                name,
-                control,
-                set=group["id"],
-                control=control["name"],
-                status=control.get("status"),
-                response=control.get("response"),
-                sources=" ".join(control.get("evidenceSources", [])),
-            )
-            for number, comment in enumerate(control.get("comments", [])):
-                tree.add(
-                    "comment",
-                    f"{name}/{number}",
-                    comment,
-                    set=group["id"],
-                    control=control["name"],
-                    at=_time(comment, "postedDate"),
-                    by=comment.get("authorName"),
-                    text=comment.get("commentBody"),
-                )
-
-
-def _time(row: Row, name: str) -> str:
-    moment = row.get(name)
-    return iso(from_datetime(moment)) if moment else ""
-
-
-def _kinds(folder: Row) -> dict[str, int]:
-    return {ours: folder.get(theirs) or 0 for theirs, ours in KINDS.items()}
-
-
-def _rule(row: Row) -> str:
-    """Name the Config rule that a piece of evidence was taken from; empty: none."""
-    if "config" not in str(row.get("dataSource", "")).lower():
-        return ""
-    found = row.get("attributes", {}).get("managedRuleIdentifier")
-    return str(found or row.get("eventName", ""))
+            old = known.get(folder_name(folder))
+            if not folder.get("totalEvidence"):
+                tree.counts["empty folders"] += 1
+            elif old is not None and stands(old, folder):
+                tree.take(old)
+            else:
+                rows = _read_folder(talk, home, folder)
+                tree.take(folder_item(folder, rows, self._ours(), tree))
 
 
 def _read_folder(talk: Conversation, home: Place, folder: Row) -> list[Row]:
@@ -433,7 +273,7 @@ def _listed(
     return restarting(read)
 
 
-def _seen(entry: Row, tree: _Tree) -> Seen:
+def _seen(entry: Row, tree: Tree) -> Seen:
     tree.counts.update(dict.fromkeys(SAID, 0))
     return Seen(
         items=tuple(tree.items),
@@ -442,7 +282,7 @@ def _seen(entry: Row, tree: _Tree) -> Seen:
     )
 
 
-def _kept(key: str, place: Place, tree: _Tree) -> list[bytes]:
+def _kept(key: str, place: Place, tree: Tree) -> list[bytes]:
     folders = tuple(item for item in tree.items if item.name.startswith("folder/"))
     seen, now = Seen(items=folders), Instant(0)
     return observation(key, place, seen, Before(), now)[1]
