@@ -10,6 +10,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from controlbook.timeline import Instant
 
 Row = dict[str, Any]  # as boto3 gives it
+
+
+def text_of(value: object) -> str:
+    """Write what AWS said as text that canonical JSON holds."""
+    plain = str(value).encode("utf-8", "replace").decode()
+    return unicodedata.normalize("NFC", plain)
+
 
 KINDS = {
     "evidenceByTypeComplianceCheckCount": "compliance checks",
@@ -55,8 +63,9 @@ class Tree:
 
     def add(self, kind: str, name: str, value: object, /, **said: object) -> None:
         """Keep one thing: its name, its digest, and what pages show of it."""
-        shown = tuple(sorted((k, str(v)) for k, v in said.items() if v))
-        item = Item(name=f"{kind}/{name}", sha256=digest(value), said=shown)
+        shown = tuple(sorted((k, text_of(v)) for k, v in said.items() if v))
+        called = f"{kind}/{text_of(name)}"
+        item = Item(name=called, sha256=digest(value), said=shown)
         self.items.append(item)
         self.counts[kind] += 1
 
@@ -71,7 +80,8 @@ class Tree:
 
 def folder_name(folder: Row) -> str:
     """Name a folder among what is kept: a control's day."""
-    return f"folder/{folder['controlName']} {folder['name']} {folder['id'][:8]}"
+    name = f"{folder['controlName']} {folder['name']} {folder['id'][:8]}"
+    return f"folder/{text_of(name)}"
 
 
 def stands(known: Item | None, folder: Row) -> bool:
@@ -99,7 +109,7 @@ def folder_item(folder: Row, rows: list[Row], record: OurRecord, tree: Tree) -> 
         name=folder_name(folder),
         sha256=digest(rows),
         fields=tuple(sorted((k, str(n)) for k, n in numbers.items() if n)),
-        said=tuple(sorted((k, v) for k, v in said.items() if v)),
+        said=tuple(sorted((k, text_of(v)) for k, v in said.items() if v)),
     )
 
 
@@ -108,10 +118,8 @@ def _compared(
 ) -> Iterator[str]:
     """Hold one verdict against our record; give what became of it."""
     theirs = included.get("complianceCheck", row.get("complianceCheck"))
-    arn, account = (
-        str(included.get("arn", "")),
-        str(row.get("evidenceAwsAccountId", "")),
-    )
+    account = str(row.get("evidenceAwsAccountId", ""))
+    arn = text_of(included.get("arn", ""))
     at: Instant = from_datetime(row["time"])
     if theirs not in JUDGED:
         return
@@ -125,8 +133,8 @@ def _compared(
         tree.contradictions.append(
             Contradiction(
                 evidence=tree.key,
-                group=folder["controlSetId"],
-                control=folder["controlName"],
+                group=text_of(folder["controlSetId"]),
+                control=text_of(folder["controlName"]),
                 at=at,
                 identifier=_rule(row),
                 account=account,

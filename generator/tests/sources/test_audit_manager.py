@@ -13,6 +13,7 @@ from controlbook.collect import Collected, Collector
 from controlbook.crosscheck import OurRecord
 from controlbook.errors import Exit
 from controlbook.ledger import read_ledger
+from controlbook.sandbox import audit_manager
 from controlbook.sandbox.audit_manager import RULES, SET
 from controlbook.sandbox.example import REGION, example
 from controlbook.sandbox.tiny import tiny
@@ -249,3 +250,19 @@ def test_a_check_that_lags_behind_is_a_contradiction_of_each_day(
         save(open_desk, SECOND)
         assert runs(open_desk)[-1].contradictions == ()
         assert dict(runs(open_desk)[-1].observations[0].counts)["contradictions"] == 2
+
+
+def test_what_people_wrote_is_kept_in_whatever_form_they_typed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An e and its accent apart (NFD) have no canonical JSON of their own."""
+    name = "Databases are encrypted"
+    typed = ("j-moreau", 0, "verifie\u0301 le 2 janvier")
+    comments = {**audit_manager.COMMENTS, name: typed}
+    monkeypatch.setattr(audit_manager, "COMMENTS", comments)
+    with desk(tiny(), tmp_path) as open_desk:
+        assert save(open_desk, FIRST).code is Exit.FINE
+        (run,) = runs(open_desk)
+        stored = next(each for each in run.objects if each.role == "records")
+        lines = unpack(open_desk.vault.get(stored.key), stored)
+        assert any("verifi\u00e9 le 2 janvier".encode() in line for line in lines)
