@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .digest import Json
     from .manifest import Lists
     from .model import PeopleChange, RequirementStatus, Standing
+    from .preserved import Preserved
     from .provenance import Provenance
     from .seals import Documents
 
@@ -62,10 +63,12 @@ def derive(
     trail: Trail,
     before: Mapping[str, Json] | None = None,
     people: tuple[PeopleChange, ...] = (),
+    kept: tuple[Preserved, ...] = (),
 ) -> Derived:
     """Derive statuses, subjects, facts and figures from values alone.
 
-    `before` are the facts of the release that an addendum follows.
+    `before` are the facts of the release that an addendum follows; `kept` is what the
+    record packs hold of Audit Manager.
     """
     library, assessment = record.library, record.assessment
     statuses = approve(record)
@@ -96,6 +99,7 @@ def derive(
         changes=changes(before, document) if before is not None else (),
         people_changes=people,
         trail=trail,
+        preserved=kept,
     )
     return Derived(report=report, data=figures(report))
 
