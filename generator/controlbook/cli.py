@@ -10,7 +10,6 @@ Rules enforced here:
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import json
 import os
@@ -22,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .errors import ControlbookError, Exit
+from .errors import STORAGE, ControlbookError, Exit
 from .verbs import SHARED, VERBS
 
 if TYPE_CHECKING:
@@ -32,18 +31,6 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
-STORAGE = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
-    errno.EFBIG: "make room",
-    errno.EIO: "look after the disk",
-    errno.EROFS: "make it writable",
-    errno.EACCES: "let this user read and write it",
-    errno.EPERM: "let this user read and write it",
-}
-"""What a disk answers → what to do before running it again."""
-
-
 GARBAGE = 50_000
 """New objects between two looks for garbage: a ledger is many values that stay."""
 
