@@ -333,7 +333,7 @@ class _Collection:
             return False
         self.complete = False
         where = " ".join(place)
-        self.notes.append(f"{where}: the aggregator shows verdicts, AWS listed no {what}")
+        self.notes.append(f"{where}: the aggregator shows verdicts, we got no {what}")
         return True
 
     def _contradicted(self, sheet: Sheet, window: Interval) -> bool:
