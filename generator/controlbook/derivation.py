@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .digest import canonical, digest_of
 from .errors import ControlbookError, Exit
@@ -23,6 +23,7 @@ from .library import GOVERNED, read
 from .manifest import no_lists
 from .model import Status
 from .proofs import Trust, gather, witnesses
+from .record import Record
 from .render.changes import changes, previous
 from .render.data import data_files
 from .render.facts import facts

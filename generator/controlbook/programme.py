@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .crosswalk import users
 from .digest import digest_of
@@ -21,6 +21,7 @@ from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .lists import CACHE, of_vault
 from .proofs import Trust, gather, witnesses
+from .record import Record
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report

@@ -30,7 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .approve import Record
 from .assess import assess
 from .assurance import (
     Given,
@@ -58,6 +57,7 @@ from .provenance import (
     repository_faults,
     review_faults,
 )
+from .record import Record
 from .recount import corrected, hole_faults, name, recount, vault_faults
 from .render.changes import previous
 from .replay import Present
