@@ -23,7 +23,6 @@ from .library import GOVERNED, read
 from .manifest import no_lists
 from .model import Status
 from .proofs import Trust, gather, witnesses
-from .record import Record
 from .render.changes import changes, previous
 from .render.data import data_files
 from .render.facts import facts
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from .manifest import Lists
     from .model import PeopleChange, RequirementStatus, Standing
     from .provenance import Provenance
+    from .record import Record
     from .seals import Documents
 
 SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
@@ -133,15 +133,8 @@ def facts_before(
         seen=witnesses(files, library, Trust()),
         trust=Trust(),
     )
-    record = Record(
-        library=library,
-        findings=assess(library, ledger, opening, assessment),
-        ledger=ledger,
-        assessment=assessment,
-        arrivals=found.arrivals,
-        proofs=found.proofs,
-        grants=found.grants,
-    )
+    findings = assess(library, ledger, opening, assessment)
+    record = found.record(library, findings, ledger, assessment)
     derived = derive(record, commit=provenance.commit, release="", trail=Trail())
     document = derived.report.facts
     return document if isinstance(document, dict) else {}, tag.release.facts_root

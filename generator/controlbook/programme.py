@@ -21,7 +21,6 @@ from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .lists import CACHE, of_vault
 from .proofs import Trust, gather, witnesses
-from .record import Record
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
         Standing,
     )
     from .proofs import Gathered, Witness
+    from .record import Record
     from .render.changes import Change
     from .subjects import Subject
     from .trail import Trail
@@ -158,15 +158,8 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        found = self.gathered(name)
-        return Record(
-            library=self.library,
-            findings=self.findings(name),
-            ledger=self.ledger,
-            assessment=self.assessment(name),
-            arrivals=found.arrivals,
-            proofs=found.proofs,
-            grants=found.grants,
+        return self.gathered(name).record(
+            self.library, self.findings(name), self.ledger, self.assessment(name)
         )
 
     def gathered(self, name: str) -> Gathered:

@@ -57,7 +57,6 @@ from .provenance import (
     repository_faults,
     review_faults,
 )
-from .record import Record
 from .recount import corrected, hole_faults, name, recount, vault_faults
 from .render.changes import previous
 from .replay import Present
@@ -86,6 +85,7 @@ if TYPE_CHECKING:
     from .model import Assessment, Ledger, Library, PeopleChange, Standing
     from .proofs import Witness
     from .provenance import Provenance
+    from .record import Record
     from .render.manifest import ReleaseManifest, Tag
     from .seals import Documents
 
@@ -344,15 +344,8 @@ class _Pass:
             seen=seen,
             trust=Trust(),
         )
-        record = Record(
-            library=library,
-            findings=assess(library, ledger, opening, assessment),
-            ledger=ledger,
-            assessment=assessment,
-            arrivals=found.arrivals,
-            proofs=found.proofs,
-            grants=found.grants,
-        )
+        findings = assess(library, ledger, opening, assessment)
+        record = found.record(library, findings, ledger, assessment)
         return record, seen, found.people
 
     def _before(
