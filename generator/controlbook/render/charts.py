@@ -147,7 +147,9 @@ def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
         for place, cell in enumerate(row.cells):
             body.extend(_symbols(left + width * (place + 0.5), y, cell))
     y = top + height * len(rows) + 16
-    shown = {kind for row in rows for cell in row.cells for kind in cell}
+    shown: set[Kind] = {
+        kind for row in rows for cell in row.cells for kind in (cell or {"none"})
+    }
     body.extend(_legend(0, y, shown, symbols=True))
     told = "; ".join(
         f"{row.label}: "
