@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .approve import Record, approve
-from .assess import assess, opening_run
+from .assess import assess
 from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
@@ -20,12 +20,14 @@ from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .lists import CACHE, of_vault
+from .preserved import preserved
 from .proofs import Trust, gather, witnesses
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
 from .replay import Present
 from .retrace import retrace
+from .sight import opening_run
 from .subjects import requirement_subject
 from .vault import open_vault
 from .vault.packs import unpack
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         RequirementStatus,
         Run,
         Standing,
+        StoredObject,
     )
     from .proofs import Gathered, Witness
     from .render.changes import Change
@@ -114,7 +117,13 @@ class Programme:
         """The store that the settings name."""
         settings = self.library.settings
         return open_vault(
-            settings.vault, self.repository.root, profile=settings.vault_profile
+            settings.vault,
+            self.repository.root,
+            profile=settings.vault_profile,
+            begun=any(
+                path.startswith("evidence/") and path.endswith((".json", ".yml"))
+                for path in self.files
+            ),
         )
 
     @cached_property
@@ -264,7 +273,12 @@ class Programme:
             supersedes=before,
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
+            preserved=preserved(self.ledger, assessment, self._records),
         )
+
+    def _records(self, stored: StoredObject) -> tuple[bytes, ...]:
+        """Read a record pack from the vault."""
+        return unpack(self.vault.get(stored.key, stored.version_id), stored)
 
     def changes_since(
         self, release: str, name: str, document: Mapping[str, Json]

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from .digest import Json
     from .forge.github import GitHub
     from .model import Assessment, Ledger, Library, PeopleChange, Standing
+    from .preserved import Preserved
     from .proofs import Witness
     from .provenance import Provenance
     from .render.manifest import ReleaseManifest, Tag
@@ -235,6 +236,8 @@ class _Pass:
     clone: Path | None = None
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
+    preserved: tuple[Preserved, ...] = ()
+    """What the packs hold of Audit Manager."""
 
     def step(self, title: str, count: int, faults: Iterable[Fault]) -> bool:
         """Note a check; tell whether it found nothing."""
@@ -303,6 +306,7 @@ class _Pass:
             release=manifest.release,
             before=before,
             people=people,
+            kept=self.preserved,
             trail=retrace(
                 provenance.repository,
                 Present(
@@ -486,6 +490,7 @@ class _Pass:
         packs = self._packs()
         found = recount(ledger, assessment, packs, whole=whole)
         self.step("packs", len(packs), found.faults)
+        self.preserved = found.preserved
         if corrected(ledger):
             self.skip("the states after each run", "the ledger has corrections")
         return found.opening

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from controlbook import __version__
 from controlbook.clock import now
 from controlbook.collect import Collector
+from controlbook.crosscheck import OurRecord
 from controlbook.digest import sha256
 from controlbook.model import OBSERVED
 from controlbook.outcome import Outcome
@@ -60,7 +61,7 @@ def collect(options: argparse.Namespace) -> Outcome:
             about=_about(),
             watch=progress.show,
         )
-        source = _source(options.stream, programme)
+        source = _source(options.stream, programme, progress)
         chain = f"evidence/{options.stream}/"
         own = {p: b for p, b in programme.files.items() if p.startswith(chain)}
         collected = collector.collect(source, own)
@@ -75,11 +76,11 @@ def _made(place: str, *parts: object) -> Any:  # noqa: ANN401 - each is a source
     return getattr(import_module(f"controlbook.{module}"), name)(*parts)
 
 
-def _source(stream: str, programme: Programme) -> Source:
+def _source(stream: str, programme: Programme, progress: Progress) -> Source:
     library, settings = programme.library, programme.library.settings
     made: Source
     if stream == "config":
-        made = _made("sources.config:ConfigSource", settings)
+        made = _made("sources.config:ConfigSource", settings, None, progress.show)
     elif stream in LOOKS:
         look = _made(f"sources.{LOOKS[stream]}")
         made = _made("sources.looking:Looking", look, library)
@@ -98,12 +99,11 @@ def _source(stream: str, programme: Programme) -> Source:
     return made
 
 
-def _our_record(programme: Programme) -> object:
+def _our_record(programme: Programme) -> OurRecord:
     """Fold what the config stream recorded; without it there is nothing to compare."""
     runs = programme.ledger.config
     opening = programme.state_after(runs[0]) if runs else ()
-    record = import_module("controlbook.sources.audit_manager").OurRecord
-    return record.of(programme.ledger, opening)
+    return OurRecord.of(programme.ledger, opening)
 
 
 def _about() -> tuple[tuple[str, str], ...]:
