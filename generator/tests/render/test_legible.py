@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browsing import html_pages
+from pypdf import PdfReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +78,10 @@ def test_everything_is_reached_by_keyboard(site: Path, browser: Browser) -> None
     page.goto((site / "PCI-2028-FEB" / "3.4" / "index.html").as_uri())
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.classList.contains('md-skip')")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        shown = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert shown != "none", page.evaluate("document.activeElement.outerHTML")
     boxes = page.locator(".cb-scroll")
     for number in range(boxes.count()):
         box = boxes.nth(number)
@@ -232,3 +237,19 @@ def test_paper_is_light_and_shows_all_of_every_table(
     assert page.evaluate(WIDE) == []
     assert page.is_hidden(".md-header")
     context.close()
+
+
+@pytest.mark.browser
+def test_every_printed_sheet_carries_the_marks(
+    site: Path, browser: Browser, tmp_path: Path
+) -> None:
+    page = browser.new_page()
+    for name, marks in (("PCI-2028-FEB", ("DEMO",)), ("SOC2-2028", MARKED)):
+        page.goto((site / name / "3.4" / "index.html").as_uri())
+        page.pdf(path=tmp_path / "sheets.pdf", prefer_css_page_size=True)
+        sheets = PdfReader(tmp_path / "sheets.pdf").pages
+        assert len(sheets) > 2
+        for sheet in sheets:
+            for mark in marks:
+                assert f"{mark}: not" in sheet.extract_text(), name
+    page.close()
