@@ -175,7 +175,6 @@ def unchecked(
         yield "whose the SSH keys are: they came from the bundle (--allowed-signers)"
     elif not signed:
         yield "signatures of people and checkpoints: there is none that counts"
-    yield "a signature of the tag: nobody's is looked for"
     stamped = [one for one in seen if one.stamp.at is not None and not one.stamp.why]
     if any(one.checkpoint.stamp for one in seen) and given.trust.roots is None:
         yield "the time-stamp authority: no roots were given (--tsa-roots)"

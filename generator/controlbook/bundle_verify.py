@@ -59,6 +59,7 @@ TAG = re.compile(
     r"toolchain: (?P<toolchain>[0-9a-f]{64})\n(?:-----BEGIN .*)?\Z",
     re.DOTALL,
 )
+SEAL = b"\n-----BEGIN SSH SIGNATURE-----\n"
 MOVE = ("resource", "at", "before", "after", "precision", "cause")
 GLOBAL = ("iam", "cloudfront", "sts", "signin", "organizations", "route53")
 AT_HOME = {f"{name}.amazonaws.com" for name in GLOBAL}
@@ -66,7 +67,9 @@ NOT_CHECKED = (
     "the figures, derived again from ledger and sources (controlbook verify)",
     "that sources.json says what the YAML in sources/ says (controlbook verify)",
     "who changed what, and reviewed it (controlbook verify, or git clone repo.bundle)",
-    "the packs in the vault (controlbook verify --raw), signatures, time, GitHub",
+    "the packs in the vault (controlbook verify --raw), and GitHub",
+    "whether signatures and time stamps hold, and whether sign-offs carry those that"
+    " the policy asks for, L2 and L3 (controlbook verify)",
     "that AWS Config's verdicts are true, and nothing was left out when collected",
 )
 
@@ -467,14 +470,19 @@ def head(b: Bundle, stream: str, digests: list[str], due: Any) -> None:
         b.wrong(f"ledger/{stream}: its chain is not the one that the tag names")
 
 
+def policy_of(b: Bundle) -> Table:
+    """Give the policy of the assessment that the tag names."""
+    assessment = f"signoffs/{b.tag['assessment'] if b.tag else ''}/assessment.yml"
+    policy: Table = b.sources.get(assessment, {}).get("tree", {}).get("policy", {})
+    return policy
+
+
 def checkpoints(b: Bundle, chains: dict[str, dict[int, str]]) -> None:
     """Compare every checkpoint with the manifests that it vouches for.
 
     Whether a signature is good is not read here; that a required one is there, is.
     """
-    assessment = f"signoffs/{b.tag['assessment'] if b.tag else ''}/assessment.yml"
-    policy = b.sources.get(assessment, {}).get("tree", {}).get("policy", {})
-    required = policy.get("checkpoint", "none").split("+")
+    required = policy_of(b).get("checkpoint", "none").split("+")
     for path in sorted(p for p in b.json if p.startswith("ledger/checkpoints/")):
         for kind, end in (("ssh", ".sig"), ("rfc3161", ".tsr")):
             there = kind not in required or path + end in b.files
@@ -723,6 +731,9 @@ def release(b: Bundle) -> None:
     for what, value in due.items():
         same = b.tag[what] == value
         b.must(same, "manifest.json", f"the tag names another {what}")
+    policy = policy_of(b)
+    there = policy.get("release", "none") == "none" or SEAL in b.files["release.tag"]
+    b.must(there, "release.tag", "the policy asks for a signed tag, and it is not")
     text = "is not the tag in repo.bundle, or that is damaged"
     b.must(carries_tag(b, b.tag), "release.tag", text)
     same = b.tag["facts"] == facts

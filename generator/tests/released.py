@@ -160,6 +160,10 @@ class Example:
     states: tuple[Standing, ...] = ()
     runs: list[Run] = field(default_factory=list)
     pulls: list[Pull] = field(default_factory=list)
+    tag_key: Path | None = None
+    """Public half of the key that signs the tag of a release; None: nobody signs."""
+    tag_end: str = ""
+    """What stands behind the tag's message."""
 
     def __post_init__(self) -> None:
         self.repository = Repository.create(self.root / "programme")
@@ -470,12 +474,16 @@ class Example:
         pdf.write_bytes(b"%PDF-1.7 stub\n")
         report = programme.report(NAME, release=name, toolchain={"python": "3.11"})
         publication = publish(report, site=site, pdf=pdf, files=programme.files)
+        if self.tag_key:
+            self.repository.git("config", "gpg.format", "ssh")
+            self.repository.git("config", "user.signingKey", str(self.tag_key))
         self.repository.tag(
             name,
             programme.commit,
-            tag_message(publication.release),
+            tag_message(publication.release) + self.tag_end,
             at=Instant(self.now + HOUR),
             author=BOT,
+            signed=self.tag_key is not None,
         )
         return write_bundle(
             publication,

@@ -357,13 +357,23 @@ class Repository:
         self.git("switch", "--quiet", "--no-track", "--create", name, base)
 
     def tag(
-        self, name: str, rev: str, message: str, *, at: Instant, author: Author
+        self,
+        name: str,
+        rev: str,
+        message: str,
+        *,
+        at: Instant,
+        author: Author,
+        signed: bool = False,
     ) -> None:
-        """Make an annotated tag; a tag that exists is never moved."""
+        """Make an annotated tag; a tag that exists is never moved.
+
+        A signed one carries an SSH signature by the key that Git is configured for.
+        """
         self.git(
             "tag",
             "--annotate",
-            "--no-sign",
+            *(("--sign",) if signed else ("--no-sign",)),
             "--cleanup=verbatim",
             "--file=-",
             "--end-of-options",
@@ -372,6 +382,10 @@ class Repository:
             stdin=message.encode(),
             environment=identity(at, author),
         )
+
+    def untag(self, name: str) -> None:
+        """Take back a tag that nobody has seen yet."""
+        self.git("update-ref", "-d", f"refs/tags/{name}")
 
     def tag_object(self, name: str) -> bytes:
         """Give the raw bytes of an annotated tag."""
@@ -395,6 +409,23 @@ class Repository:
                 advice="set user.name and user.email with `git config`",
             ) from error
         return name, mail
+
+    def require_signing_key(self) -> None:
+        """Raise ControlbookError where Git has no SSH key to sign tags with here."""
+        found = {}
+        for key in ("gpg.format", "user.signingKey"):
+            try:
+                found[key] = self._text("config", "--get", key)
+            except GitFailedError:
+                found[key] = ""
+        if found["gpg.format"] != "ssh" or not found["user.signingKey"]:
+            message = "Git has no SSH key to sign the tag with"
+            raise ControlbookError(
+                message,
+                place=str(self.root),
+                advice="set `git config gpg.format ssh` and `git config user.signingKey"
+                " ~/.ssh/id_ed25519.pub`",
+            )
 
     def configure(self, name: str, mail: str) -> None:
         """Say who commits in this repository."""
