@@ -6,9 +6,10 @@ Rules enforced here (design section 6, trust.md 2.1 to 2.3); a sign-off counts o
 2. every deviation and gap is annotated, with content of its own, and acknowledged, and
    the statement is somebody's own words, not one text for many;
 3. the person is the named owner or assessor (or delegate within dates), and an assessor
-   owns none of the mapped controls;
+   owns none of the mapped controls, and wrote neither their text nor an annotation;
 4. it reached main through a pull request that somebody else opened, approved by that
-   person on its final head, as the `reviews` stream captured it (L1); where the policy
+   person on its final head, as the `reviews` stream captured it (L1), and it names the
+   version of itself that stood before; where the policy
    asks, with the person's SSH signature (L2) and a trusted time (L3). A proof that is
    required and missing means that it does not count, never a lower level;
 5. a delegate acts within the dates, by a right that is not passed on, and that the
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from .annotations import substance
 from .codeowners import owners
+from .digest import ZERO
 from .model import (
     Arrival,
     Assessment,
@@ -44,7 +46,7 @@ from .subjects import attestations_of, control_subject, requirement_subject
 from .timeline import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from .model import Delegation, Deviation, Gap, Requirement
     from .subjects import Subject
@@ -307,13 +309,7 @@ def _signoff(
         for control in item.controls
         if file.person in record.library.members(record.library.controls[control].owner)
     )
-    notes = {
-        note.author
-        for note in record.library.annotations
-        if set(own.ids) & set(note.covers)
-    }
-    if file.person in notes:
-        duties.append(f"{file.person} wrote an annotation that the sign-off judges")
+    duties.extend(_wrote(record, file, item, own.ids))
     return _judge(
         record,
         file,
@@ -333,6 +329,38 @@ def _signoff(
             if not judgement.counts
         ],
     )
+
+
+def _wrote(
+    record: Record, file: SignOff, item: Requirement, ids: Collection[str]
+) -> Iterator[str]:
+    """Say what an assessor judges and has written: an annotation, a control's text.
+
+    Whoever is named as its author wrote it; so did who opened or pushed the captured
+    pull request that brought it, whatever name stands in it (T39).
+    """
+    notes = [n for n in record.library.annotations if set(ids) & set(n.covers)]
+    if file.person in {note.author for note in notes}:
+        yield f"{file.person} wrote an annotation that the sign-off judges"
+    person = record.library.people.get(file.person)
+    own = _pull_of(record, file)
+    if person is None or own is None:
+        return
+    paths = {note.path for note in notes}
+    texts = {record.library.controls[control].path for control in item.controls}
+    for pull in record.ledger.pulls:
+        if pull.merged_at > own.merged_at or not (
+            {pull.author_id, *pull.pushers} & set(person.github_ids)
+        ):
+            continue
+        judged = paths & set(pull.paths)
+        if pull.merged_at >= record.assessment.period.start:
+            judged |= texts & set(pull.paths)
+        if judged:
+            yield (
+                f"{file.person} opened or pushed pull request #{pull.number}, which"
+                f" changed {min(judged)}, and the sign-off judges it"
+            )
 
 
 def _judge(
@@ -441,7 +469,7 @@ def _proof(record: Record, file: SignOff) -> tuple[Pull | None, str, list[str]]:
             ],
         )
     faults = [
-        *_merge_faults(arrival, pull),
+        *_merge_faults(file, arrival, pull),
         *_people_faults(record, file, pull),
         *_codeowner_faults(record, file, arrival),
     ]
@@ -476,12 +504,14 @@ def missing_proof(required: str, proof: Proof) -> list[str]:
     return missing
 
 
-def _merge_faults(arrival: Arrival, pull: Pull) -> list[str]:
+def _merge_faults(file: SignOff, arrival: Arrival, pull: Pull) -> list[str]:
     faults = []
     if len(arrival.parents) != 2 or arrival.parents[1] != pull.head:  # noqa: PLR2004 - a merge has two parents
         faults.append("its pull request was not merged by a merge commit of its head")
     if not arrival.reviewed_same:
         faults.append("its bytes on main are not the bytes that were reviewed")
+    if file.prev != (arrival.before or ZERO):
+        faults.append("it does not name the version of itself that stood before (prev)")
     if pull.rule_suite == "bypass":
         faults.append("its merge bypassed the branch rules")
     return faults

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import answered
+
 from controlbook.digest import ZERO, canonical, merkle_root, sha256
 from controlbook.git import Repository
 from controlbook.ledger import (
@@ -249,7 +251,7 @@ class Example:
                         submitted=self.now,
                     ),
                 ),
-                ruleset_sha256=sha256(b"ruleset"),
+                ruleset_sha256=answered.RULESET,
                 rule_suite="pass",
             )
         )
@@ -289,7 +291,7 @@ class Example:
 
     def capture(self) -> None:
         """Collect the reviews stream: every pull request so far."""
-        lines = [canonical({"number": p.number, "merge": p.merge}) for p in self.pulls]
+        lines = answered.lines_of(self.pulls)
         before = [run.window.end for run in self.runs if run.stream == "reviews"]
         window = Interval(before[-1] if before else START, self.now)
         self.now = Instant(self.now + HOUR)

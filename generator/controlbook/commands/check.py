@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controlbook.check import SITE, site_problems
 from controlbook.check import check as check_files
 from controlbook.codeowners import approvers, owner_changes
 from controlbook.errors import ControlbookError, Exit
@@ -42,6 +43,7 @@ def check(options: argparse.Namespace) -> Outcome:
         files = programme.files
         elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
         problems = check_files(library, {**elsewhere, **files}, findings)
+        problems += site_problems(programme.repository.work_files([SITE]))
         found = _unreviewed(programme)
         noticed = _noticed(programme, files)
         rows = approvers(library, files)
