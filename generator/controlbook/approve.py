@@ -91,7 +91,7 @@ def approve(
         if numbers is None or number in numbers
     ]
     framework = record.library.frameworks[record.assessment.framework]
-    unannotated = unannotated_ids(record.library, record.findings)
+    unannotated = unannotated_ids(record.library, record.findings, record.assessment)
     attested = {
         control: _attestation(record, control, unannotated)
         for control in dict.fromkeys(
@@ -108,17 +108,22 @@ def approve(
     }
 
 
-def unannotated_ids(library: Library, findings: Findings) -> frozenset[str]:
+def unannotated_ids(
+    library: Library, findings: Findings, assessment: Assessment
+) -> frozenset[str]:
     """Name the deviations and gaps that no auditor-visible annotation explains.
 
-    An annotation explains only with content of its own, and only if the times that it
-    states are the facts' (T46, T47).
+    An annotation explains only with content of its own, only if the times that it
+    states are the facts', and with a ticket where the policy asks (T46, T47).
     """
+    ticket = dict(assessment.policy).get("annotation", "none") == "ticket"
     items: tuple[Deviation | Gap, ...] = (*findings.deviations, *findings.gaps)
     explained: set[str] = set()
     for note in library.annotations:
         others = [other for other in library.annotations if other is not note]
         if note.audience == "internal" or substance(note, others):
+            continue
+        if ticket and not note.ticket:
             continue
         covered = [item for item in items if item.id in note.covers]
         explained |= {

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .proofs import Witness
     from .provenance import Provenance
 
+PROOFS = {key: values for key, values in POLICY.items() if key != "annotation"}
+"""What an auditor's policy can ask: proofs. The rest decides a status, by the scope."""
 REQUIRABLE = ("pin", "raw", "policy", "allowed-signers", "tsa-roots")
 
 
@@ -71,8 +73,8 @@ def read_policy(content: bytes, place: str) -> dict[str, str]:
     rows = table.items() if isinstance(table, dict) else ()
     found = {str(key): str(value) for key, value in rows}
     for key, value in found.items():
-        if value not in POLICY.get(key, ()):
-            known = " · ".join(f"{k}: {', '.join(v)}" for k, v in POLICY.items())
+        if value not in PROOFS.get(key, ()):
+            known = " · ".join(f"{k}: {', '.join(v)}" for k, v in PROOFS.items())
             message = f"{key}: {value!r} is no policy"
             raise ControlbookError(message, place=place, advice=f"there are {known}")
     if not found:

@@ -4,6 +4,7 @@
 Rules enforced here:
 - an annotation covers deviations and gaps that exist, and its times are theirs;
 - it explains something of its own, in a text that pages show to its end (T71);
+- what a collector wrote is canonical JSON;
 - what a team puts beside the generated pages can be read, and has a bounded size;
 - what a sign-off acknowledges exists in its assessment;
 - CODEOWNERS asks the right people about every governed path.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from .annotations import substance
 from .codeowners import lint
+from .digest import NotCanonicalError, parse_canonical
 from .errors import Problem
 from .kinds.documents import FINDING
 from .timeline import iso
@@ -63,6 +65,24 @@ def check(
             node = parse(files[record.path]).node
             found += _acknowledged(record, facts[record.assessment], node)
     return tuple(sorted(set(found)))
+
+
+def ledger_problems(files: Mapping[str, bytes]) -> tuple[Problem, ...]:
+    """List the run manifests and checkpoints that are not canonical JSON (T20).
+
+    What they say, and whether they are a chain, is the ledger's to judge.
+    """
+    found = []
+    for path, data in sorted(files.items()):
+        if not (path.startswith("evidence/") and path.endswith(".json")):
+            continue
+        try:
+            parse_canonical(data)
+        except NotCanonicalError as error:
+            advice = "restore the committed file from Git or the vault"
+            message = f"not canonical JSON: {error}"
+            found.append(Problem(path=path, line=1, message=message, advice=advice))
+    return tuple(found)
 
 
 def site_problems(files: Mapping[str, bytes]) -> tuple[Problem, ...]:

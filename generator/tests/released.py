@@ -223,7 +223,7 @@ class Example:
             tree, (base, head), f"Merge: {title}\n", at=self.now, author=BOT
         )
         self.repository.set_branch("main", merge)
-        ids = {"j-moreau": "4100123", "a-okafor": "4100201"}
+        ids = {"j-moreau": "4100123", "a-okafor": "4100201", "c-novak": "4100301"}
         number = len(self.pulls) + 1
         self.pulls.append(
             Pull(

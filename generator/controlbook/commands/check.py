@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlbook.check import SITE, site_problems
+from controlbook.check import SITE, ledger_problems, site_problems
 from controlbook.check import check as check_files
 from controlbook.codeowners import approvers, owner_changes
 from controlbook.errors import ControlbookError, Exit
@@ -33,6 +33,7 @@ def check(options: argparse.Namespace) -> Outcome:
     """Check the work tree: exit 2 for a broken rule, 1 for what history holds."""
     programme = Programme.of_work_tree(options.root)
     library, problems = load(programme.files)
+    problems += ledger_problems(programme.files)
     found: list[str] = []
     notes: list[str] = []
     noticed: list[str] = []
