@@ -84,7 +84,7 @@ def test_a_tag_signed_by_who_may_release_verifies(
 
 @pytest.mark.threat("T62")
 @pytest.mark.threat("T81")
-def test_no_signature_is_exit_4_where_the_policy_asks_for_one(
+def test_t62_no_signature_is_exit_4_where_the_policy_asks_for_one(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = bundle(tmp_path, ring, authority, "")
@@ -112,7 +112,7 @@ def test_the_bundles_own_verifier_says_that_it_judges_no_signature(
 
 
 @pytest.mark.threat("T62")
-def test_an_auditors_policy_asks_for_it_though_the_bundles_does_not(
+def test_t62_an_auditors_policy_asks_for_it_though_the_bundles_does_not(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = bundle(tmp_path, ring, authority, "", policy=OPEN)
@@ -129,7 +129,7 @@ def test_an_auditors_policy_asks_for_it_though_the_bundles_does_not(
 @pytest.mark.threat("T58")
 @pytest.mark.parametrize("signer", ["stranger", "a-okafor", "j-moreau"])
 @pytest.mark.parametrize("policy", [SIGNED, OPEN])
-def test_somebody_elses_key_is_no_signature(
+def test_t58_somebody_elses_key_is_no_signature(
     tmp_path: Path, ring: Path, authority: keys.Authority, signer: str, policy: str
 ) -> None:
     # Git calls it good: the key is known, and its owner's name is in the tag.
@@ -140,7 +140,7 @@ def test_somebody_elses_key_is_no_signature(
 
 
 @pytest.mark.threat("T60")
-def test_the_auditors_own_signers_win(whole: Path, ring: Path) -> None:
+def test_t60_the_auditors_own_signers_win(whole: Path, ring: Path) -> None:
     for key, code in ((OFFICER, Exit.FINE), ("stranger", Exit.INTEGRITY)):
         signers = f"{OFFICER} {keys.public(ring / key)}\n".encode()
         trust = Trust(signers=signers)
@@ -151,7 +151,7 @@ def test_the_auditors_own_signers_win(whole: Path, ring: Path) -> None:
 
 
 @pytest.mark.threat("T61")
-def test_a_key_that_was_no_longer_valid_when_the_tag_was_made(
+def test_t61_a_key_that_was_no_longer_valid_when_the_tag_was_made(
     whole: Path, ring: Path
 ) -> None:
     line = f'{OFFICER} valid-before="20280201000000Z" {keys.public(ring / OFFICER)}\n'
@@ -163,7 +163,7 @@ def test_a_key_that_was_no_longer_valid_when_the_tag_was_made(
 
 @pytest.mark.threat("T61")
 @pytest.mark.threat("T23")
-def test_a_tag_that_is_dated_back_into_the_keys_validity(
+def test_t61_a_tag_that_is_dated_back_into_the_keys_validity(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = bundle(tmp_path, ring, authority, OFFICER, late=-3 * DAY)
@@ -184,7 +184,7 @@ def swapped_pdf(files: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.mark.threat("T81")
 @pytest.mark.threat("T62")
-def test_a_stripped_signature_contradicts_the_carried_repository(
+def test_t81_a_stripped_signature_contradicts_the_carried_repository(
     whole: Path, tmp_path: Path
 ) -> None:
     forged = unpacked(retagged(unsigned_tag(opened(whole))), tmp_path / NAME)
@@ -194,7 +194,7 @@ def test_a_stripped_signature_contradicts_the_carried_repository(
 
 
 @pytest.mark.threat("T81")
-def test_an_appended_pdf_breaks_the_signature_of_the_tag(
+def test_t81_an_appended_pdf_breaks_the_signature_of_the_tag(
     whole: Path, tmp_path: Path
 ) -> None:
     # The whole file's digest is what is signed: there is no "intact" for a part of it.
@@ -208,7 +208,7 @@ def test_an_appended_pdf_breaks_the_signature_of_the_tag(
 
 
 @pytest.mark.threat("T81")
-def test_a_forged_release_that_is_whole_in_itself_lacks_the_signature(
+def test_t81_a_forged_release_that_is_whole_in_itself_lacks_the_signature(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     # Who strips the signature and makes the repository anew owns no officer's key.

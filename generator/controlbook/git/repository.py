@@ -213,6 +213,12 @@ class Repository:
             "--exclude-standard",
             "--full-name",
         )
+        # A submodule's folder is no file: only the index says that it is there.
+        for row in self.git("ls-files", "-z", "--stage", "--full-name").split(b"\0"):
+            mode, _, name = row.partition(b"\t")
+            path = decoded(name)
+            if mode.startswith(b"160000 ") and under(path, prefixes):
+                refuse_odd(path, "160000")
         top = self.root.resolve()
         found: dict[str, bytes] = {}
         for name in sorted(set(filter(None, listing.split(b"\0")))):

@@ -29,7 +29,6 @@ def test_t48_the_sign_offs_own_pull_request_names_its_owner(
     true = made.file(OWNERS)
     made.merge({OWNERS: true + STRANGER}, "c-novak", "Elsewhere")
     made.annotate()
-    made.rewrite = lambda path, body: body
     made.sign()
     last = made.pulls.pop()
     made.repository.set_branch("main", last.base)
