@@ -10,7 +10,6 @@ Rules enforced here:
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import json
 import os
@@ -22,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .errors import ControlbookError, Exit
+from .errors import NO_ROOM, ControlbookError, Exit
 from .verbs import SHARED, VERBS
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-
-
 GARBAGE = 50_000
 """New objects between two looks for garbage: a ledger is many values that stay."""
 

@@ -8,8 +8,12 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+"""What a full or failing disk says: no fault of the user's, nor of ours."""
 
 
 class Exit(IntEnum):

@@ -200,7 +200,7 @@ def _beside(files: Files) -> Files:
         pytest.param(
             _absent,
             "its list:transitions is not carried",
-            "its list of transitions is not carried",
+            "is absent, and was the list of transitions",
             id="absent",
             marks=pytest.mark.threat("T01"),
         ),
@@ -257,7 +257,7 @@ def _beside(files: Files) -> Files:
         pytest.param(
             _emptied,
             "changed without a transition",
-            "is not that of its states",
+            "the states of",
             id="emptied",
             marks=pytest.mark.threat("T13"),
         ),

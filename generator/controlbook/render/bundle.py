@@ -27,7 +27,7 @@ from controlbook.timeline import to_datetime
 from controlbook.vault.packs import unpack
 
 from . import workbook
-from .data import data_files
+from .figures import figures
 from .manifest import (
     Release,
     digests,
@@ -76,7 +76,7 @@ def publish(
     published = {
         **{f"site/{path}": data for path, data in _folder(site)},
         f"{report.assessment.id}.pdf": _read(pdf),
-        **data_files(report),
+        **figures(report),
         workbook.PATH: workbook.workbook(report),
         "facts.json": canonical(report.facts),
         "README.md": readme(report),

@@ -75,6 +75,11 @@ def offered(assessment: str) -> tuple[Download, ...]:
         Download(
             label="All tables", path="data/report.xlsx", about="(one Excel workbook)"
         ),
+        Download(
+            label="Results for other programs",
+            path="oscal/assessment-results.json",
+            about="(OSCAL; catalog, profile, controls and plan beside it)",
+        ),
         Download(label="Facts", path="facts.json", about="(what the digests bind)"),
     )
 
