@@ -507,6 +507,7 @@ def packs(b: Bundle) -> None:
             b.wrong(f"{path}: is absent, though the report rests on it")
         states(b, Scope(b.facts["scope"]))
         events(b, Scope(b.facts["scope"]))
+        audit_manager(b, Scope(b.facts["scope"]))
 
 
 def needed(b: Bundle) -> set[str]:
@@ -530,6 +531,8 @@ def needed(b: Bundle) -> set[str]:
         asked = [row for row in run.rows("event_counts") if query_of(row) in queries]
         if scope.meets(run) and scope.accounts & {row["account"] for row in asked}:
             rows += run.rows("objects", role="records")
+    for run, _ in kept(b, scope).values():
+        rows += run.rows("objects", role="records")
     return {carried(row) for row in rows if row.get("records_root")}
 
 
@@ -586,6 +589,46 @@ def events(b: Bundle, scope: Scope) -> None:
             if scope.hears(row["source"], row):
                 place = f"{run.path}: the carried events of {query_of(row)}"
                 b.same(place, row, count=len(lines), root=merkle(lines))
+
+
+def kept(b: Bundle, scope: Scope) -> dict[str, tuple[Run, Table]]:
+    """Give the last answer on each assessment in Audit Manager, since the start."""
+    return {
+        row["evidence"]: (run, row)
+        for run in b.runs.get("audit-manager", [])
+        for row in run.rows("observations", state="observed")
+        if run.end >= scope.start
+    }
+
+
+def audit_manager(b: Bundle, scope: Scope) -> None:
+    """Hold what is kept of Audit Manager, and what contradicts it, against the runs."""
+    runs, due = b.runs.get("audit-manager", []), []
+    for key, (run, row) in sorted(kept(b, scope).items()):
+        rows = run.rows("objects", role="records")
+        lines = [line for each in rows for line in shown(b, each)]
+        own = {line: each for line in lines if (each := parse(line))["evidence"] == key}
+        place = f"{run.path}: the carried records of {key}"
+        b.same(place, row, records=len(own), records_root=merkle(sorted(own)))
+        fields = [each.get("fields", {}) for each in own.values()]
+        counted = sum(int(each.get("contradictions", 0)) for each in fields)
+        listed = [each for r in runs for each in r.rows("contradictions", evidence=key)]
+        known = {(each["id"], each["resource"]) for each in listed}
+        text = f"{place}: count {counted} contradictions, {len(known)} are listed"
+        b.must(counted <= len(known), text)
+        found: Table = {"evidence": key, "seq": run.m["seq"], "at": row["at"]}
+        found |= {"result": row.get("result", ""), "counts": row.get("counts", {})}
+        found |= {"records": row["records"], "root": row["records_root"]}
+        due.append(found)
+    text = "facts.json: its audit-manager is not the ledger's"
+    b.must(b.facts.get("audit-manager", []) == due, text)
+    told = [(row["id"], row["resource"]) for row in b.facts.get("disagreements", [])]
+    for run in runs:
+        for row in run.rows("contradictions"):
+            within = scope.start <= moment(row["at"]) < scope.end
+            text = f"{run.path}: facts.json is silent on contradiction {row['id']}"
+            if within and row["account"] in scope.accounts:
+                b.must((row["id"], row["resource"]) in told, text)
 
 
 def query_of(row: Table) -> str:

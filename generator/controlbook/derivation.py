@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .digest import canonical, digest_of
 from .errors import ControlbookError, Exit
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from .digest import Json
     from .manifest import Lists
     from .model import PeopleChange, RequirementStatus, Standing
+    from .preserved import Preserved
     from .provenance import Provenance
+    from .record import Record
     from .seals import Documents
 
 SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
@@ -62,10 +64,12 @@ def derive(
     trail: Trail,
     before: Mapping[str, Json] | None = None,
     people: tuple[PeopleChange, ...] = (),
+    kept: tuple[Preserved, ...] = (),
 ) -> Derived:
     """Derive statuses, subjects, facts and figures from values alone.
 
-    `before` are the facts of the release that an addendum follows.
+    `before` are the facts of the release that an addendum follows; `kept` is what the
+    record packs hold of Audit Manager.
     """
     library, assessment = record.library, record.assessment
     statuses = approve(record)
@@ -96,6 +100,7 @@ def derive(
         changes=changes(before, document) if before is not None else (),
         people_changes=people,
         trail=trail,
+        preserved=kept,
     )
     return Derived(report=report, data=figures(report))
 
@@ -133,15 +138,8 @@ def facts_before(
         seen=witnesses(files, library, Trust()),
         trust=Trust(),
     )
-    record = Record(
-        library=library,
-        findings=assess(library, ledger, opening, assessment),
-        ledger=ledger,
-        assessment=assessment,
-        arrivals=found.arrivals,
-        proofs=found.proofs,
-        grants=found.grants,
-    )
+    findings = assess(library, ledger, opening, assessment)
+    record = found.record(library, findings, ledger, assessment)
     derived = derive(record, commit=provenance.commit, release="", trail=Trail())
     document = derived.report.facts
     return document if isinstance(document, dict) else {}, tag.release.facts_root

@@ -12,8 +12,16 @@ import errno
 from dataclasses import dataclass
 from enum import IntEnum
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-"""What a full or failing disk says: no fault of the user's, nor of ours."""
+STORAGE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "make room",
+    errno.EIO: "look after the disk",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "let this user read and write it",
+    errno.EPERM: "let this user read and write it",
+}
+"""What a disk answers → what to do before running it again."""
 
 
 class Exit(IntEnum):

@@ -35,7 +35,7 @@ from .model import (
     StoredObject,
     Transition,
 )
-from .observations import OBSERVATION
+from .observations import CONTRADICTION, OBSERVATION
 from .rows import (
     COUNT,
     COUNTS,
@@ -215,6 +215,7 @@ LISTS: Mapping[str, Row[Any] | None] = {
     "event_counts": EVENT_COUNT,
     "events": EVENT,
     "chains": CHAIN,
+    "contradictions": CONTRADICTION,
 }
 """What can move into objects of its own, by its name; None: plain texts."""
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .crosswalk import users
 from .digest import digest_of
@@ -20,6 +20,7 @@ from .git import Repository
 from .ledger import parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .lists import CACHE, of_vault
+from .preserved import preserved
 from .proofs import Trust, gather, witnesses
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
         RequirementStatus,
         Run,
         Standing,
+        StoredObject,
     )
     from .proofs import Gathered, Witness
+    from .record import Record
     from .render.changes import Change
     from .subjects import Subject
     from .trail import Trail
@@ -115,7 +118,13 @@ class Programme:
         """The store that the settings name."""
         settings = self.library.settings
         return open_vault(
-            settings.vault, self.repository.root, profile=settings.vault_profile
+            settings.vault,
+            self.repository.root,
+            profile=settings.vault_profile,
+            begun=any(
+                path.startswith("evidence/") and path.endswith((".json", ".yml"))
+                for path in self.files
+            ),
         )
 
     @cached_property
@@ -157,15 +166,8 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        found = self.gathered(name)
-        return Record(
-            library=self.library,
-            findings=self.findings(name),
-            ledger=self.ledger,
-            assessment=self.assessment(name),
-            arrivals=found.arrivals,
-            proofs=found.proofs,
-            grants=found.grants,
+        return self.gathered(name).record(
+            self.library, self.findings(name), self.ledger, self.assessment(name)
         )
 
     def gathered(self, name: str) -> Gathered:
@@ -265,7 +267,12 @@ class Programme:
             supersedes=before,
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
+            preserved=preserved(self.ledger, assessment, self._records),
         )
+
+    def _records(self, stored: StoredObject) -> tuple[bytes, ...]:
+        """Read a record pack from the vault."""
+        return unpack(self.vault.get(stored.key, stored.version_id), stored)
 
     def changes_since(
         self, release: str, name: str, document: Mapping[str, Json]

@@ -62,7 +62,11 @@ class Build:
         self.folder = at
         made_with = {**toolchain(), "git": git_version()}
         book = programme.book(name, release=release, toolchain=made_with)
-        self.report: Report = replace(book.reports[0], downloads=offered(name))
+        first = book.reports[0]
+        kept = bool(first.preserved or first.findings.disagreements)
+        self.report: Report = replace(
+            first, downloads=offered(name, audit_manager=kept)
+        )
         book = replace(book, reports=(self.report, *book.reports[1:]))
         book = _with_texts(book, licensed)
         build_site(

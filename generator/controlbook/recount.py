@@ -25,10 +25,11 @@ from .faults import Fault, Faults, lacking, wrong
 from .forge.reading import read_answer, read_pulls
 from .ledger import fold_states, parse_state_lines, records_root_lines
 from .model import heard_in
+from .preserved import preserved, unlike
 from .sight import opening_run
 from .timeline import Interval, iso
 from .vault import NotInVaultError
-from .vault.packs import unpack
+from .vault.packs import unpack, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         StoredObject,
         Transition,
     )
+    from .preserved import Preserved
     from .vault import Vault
 
 
@@ -82,6 +84,8 @@ class Recount:
     opening: tuple[Standing, ...] | None
     """The states that open the period; None where they cannot be read."""
     faults: tuple[Fault, ...]
+    preserved: tuple[Preserved, ...] = ()
+    """What the packs hold of Audit Manager."""
 
 
 def recount(
@@ -95,6 +99,8 @@ def recount(
     extracts, faults = _extracts(ledger, packs, whole=whole)
     faults.extend(_event_faults(ledger, extracts, assessment))
     faults.extend(_review_faults(ledger, extracts))
+    kept, wrongly = _preserved(ledger, extracts, assessment)
+    faults.extend(wrongly)
     if not whole:
         return Recount(opening=None, faults=tuple(faults))
     edges: list[tuple[Standing, ...]] = []
@@ -117,7 +123,25 @@ def recount(
             return Recount(opening=None, faults=tuple(faults))
     if not corrected(ledger):
         faults.extend(_state_faults(ledger, edges[0], edges[1], assessment))
-    return Recount(opening=edges[0], faults=tuple(faults))
+    return Recount(opening=edges[0], faults=tuple(faults), preserved=kept)
+
+
+def _preserved(
+    ledger: Ledger, extracts: Mapping[str, Extract], assessment: Assessment
+) -> tuple[tuple[Preserved, ...], list[Fault]]:
+    """Read what is carried of Audit Manager, and hold it against its runs."""
+
+    def records(stored: StoredObject) -> tuple[bytes, ...]:
+        own = extracts.get(stored.content_sha256)
+        return own.records if own else ()
+
+    faults: list[Fault] = []
+    try:
+        for run, text in unlike(ledger, assessment, records):
+            faults.append(wrong(f"{name(run)}: {text}"))
+        return preserved(ledger, assessment, records), faults
+    except ControlbookError as error:
+        return (), [*faults, wrong(error.message)]
 
 
 def corrected(ledger: Ledger) -> bool:
@@ -328,3 +352,12 @@ def _object_faults(vault: Vault, what: str, stored: StoredObject) -> Faults:
             unpack(body, replace(stored, sha256=digest, size=len(body)))
         except ControlbookError as error:
             yield wrong(f"{what}: {error.message}")
+    elif stored.content_sha256:
+        # AWS's own bytes: no records of ours, but one gzip member all the same.
+        try:
+            content = verbatim(body, records=stored.records).content_sha256
+        except ControlbookError as error:
+            yield wrong(f"{what}: {error.message}")
+        else:
+            if content != stored.content_sha256:
+                yield wrong(f"{what}: content_sha256 differs from the manifest's")

@@ -30,7 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .approve import Record
 from .assess import assess
 from .assurance import (
     Given,
@@ -76,6 +75,7 @@ from .tagseal import judge_tag, tag_faults, tag_unchecked
 from .trailarchive import archive_faults
 from .vault import prefix_of
 from .vault.directory import DirectoryVault
+from .verdict import Check, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,70 +85,17 @@ if TYPE_CHECKING:
     from .digest import Json
     from .forge.github import GitHub
     from .model import Assessment, Ledger, Library, PeopleChange, Standing
+    from .preserved import Preserved
     from .proofs import Witness
     from .provenance import Provenance
+    from .record import Record
     from .render.manifest import ReleaseManifest, Tag
     from .seals import Documents
 
-SEVERITY = (
-    Exit.UNEXPECTED,
-    Exit.USAGE,
-    Exit.INTEGRITY,
-    Exit.UNAVAILABLE,
-    Exit.FOUND,
-)
 NEVER = (
     "whether AWS Config's verdicts are true, and whether all was collected",
     "the present state of GitHub: nothing was fetched",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One step of the verification and what it found."""
-
-    name: str
-    count: int
-    """How many things it looked at."""
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether it found nothing but remarks."""
-        return self.code is Exit.FINE
-
-    @property
-    def code(self) -> Exit:
-        """The exit code that it alone would give."""
-        return worst(code for code, _ in self.faults)
-
-    @property
-    def message(self) -> str:
-        """What it found, one a line."""
-        return "\n".join(text for _, text in self.faults)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a verification found, and what it did not look at."""
-
-    checks: tuple[Check, ...]
-    not_checked: tuple[str, ...]
-    facts_root: str
-    """To compare with the one that was handed over by another way."""
-    tag: str
-    """SHA-256 of the raw tag object, for the same."""
-
-    @property
-    def code(self) -> Exit:
-        """The exit code: the worst of all checks."""
-        return worst(check.code for check in self.checks)
-
-
-def worst(codes: Iterable[Exit]) -> Exit:
-    """Give the exit code that stands where several were found."""
-    found = set(codes)
-    return next((code for code in SEVERITY if code in found), Exit.FINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +183,8 @@ class _Pass:
     clone: Path | None = None
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
+    preserved: tuple[Preserved, ...] = ()
+    """What the packs hold of Audit Manager."""
 
     def step(self, title: str, count: int, faults: Iterable[Fault]) -> bool:
         """Note a check; tell whether it found nothing."""
@@ -304,6 +253,7 @@ class _Pass:
             release=manifest.release,
             before=before,
             people=people,
+            kept=self.preserved,
             trail=retrace(
                 provenance.repository,
                 Present(
@@ -345,15 +295,8 @@ class _Pass:
             seen=seen,
             trust=Trust(),
         )
-        record = Record(
-            library=library,
-            findings=assess(library, ledger, opening, assessment),
-            ledger=ledger,
-            assessment=assessment,
-            arrivals=found.arrivals,
-            proofs=found.proofs,
-            grants=found.grants,
-        )
+        findings = assess(library, ledger, opening, assessment)
+        record = found.record(library, findings, ledger, assessment)
         return record, seen, found.people
 
     def _before(
@@ -490,6 +433,7 @@ class _Pass:
         packs = self._packs()
         found = recount(ledger, assessment, packs, whole=whole)
         self.step("packs", len(packs), found.faults)
+        self.preserved = found.preserved
         if corrected(ledger):
             self.skip("the states after each run", "the ledger has corrections")
         return found.opening

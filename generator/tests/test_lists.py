@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tampering import Files, edited, opened, resealed, retagged, unpacked, zippe
 from tampering import rechained as chained
 
 from controlbook import bundle_verify, manifest
-from controlbook.digest import sha256
+from controlbook.digest import merkle_root, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.keeping import kept
 from controlbook.ledger import chain_problems, read_ledger
@@ -281,6 +282,48 @@ def test_forged_list(
     assert (code, own_code) == (Exit.INTEGRITY, Exit.INTEGRITY), (said, own_said)
     assert main in said
     assert own in own_said
+
+
+LINES = (b'{"a":"1"}', b'{"a":"2"}')
+LIST = gzip.compress(b"".join(line + b"\n" for line in LINES), mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        pytest.param(LIST, LINES, id="as collected"),
+        pytest.param(LIST + gzip.compress(b"", mtime=0), (), id="a second member"),
+        pytest.param(LIST + b"more", (), id="data after it"),
+        pytest.param(LIST[:-1], (), id="cut"),
+        pytest.param(b"no gzip", (), id="no gzip"),
+        pytest.param(
+            gzip.compress(LINES[0] + b"\n" + LINES[1], mtime=0),
+            (),
+            id="no last newline",
+        ),
+        pytest.param(
+            gzip.compress(LINES[1] + b"\n" + LINES[0] + b"\n", mtime=0),
+            (),
+            id="out of order",
+        ),
+    ],
+)
+def test_verify_py_refuses_an_odd_list_even_where_its_manifest_names_it(
+    body: bytes, lines: tuple[bytes, ...]
+) -> None:
+    content = zlib.decompressobj(31).decompress(body) if body[:1] == b"\x1f" else b""
+    rows = content.split(b"\n")[:-1]
+    row = {
+        "sha256": sha256(body),
+        "size": len(body),
+        "content_sha256": sha256(content),
+        "content_size": len(content),
+        "records": len(rows),
+        "records_root": merkle_root(rows),
+    }
+    assert bundle_verify.lines_of(body, row) == list(lines)
+    for name in row:
+        assert not bundle_verify.lines_of(body, {**row, name: 0}), name
 
 
 @pytest.mark.threat("T20")

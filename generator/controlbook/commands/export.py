@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from controlbook.errors import NO_ROOM, ControlbookError
+from controlbook.errors import STORAGE, ControlbookError
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.publishing import building, released_or_draft
@@ -104,7 +104,7 @@ def _write(files: Mapping[str, bytes], place: Path, *, single: bool) -> None:
                 shutil.rmtree(place)
             (made / next(iter(files)) if single else made).replace(place)
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if error.errno in STORAGE and not isinstance(error, PermissionError):
             raise
         message = f"cannot be written: {error.strerror}"
         raise ControlbookError(

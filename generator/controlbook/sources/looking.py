@@ -25,7 +25,7 @@ from controlbook.digest import (
 )
 from controlbook.model import GLOBAL, OBSERVED, Failing, Missing, Observation
 from controlbook.observations import SHOWN
-from controlbook.timeline import DAY, SECOND, Instant, Interval, instant, iso
+from controlbook.timeline import DAY, Instant, Interval, instant, iso
 from controlbook.vault.packs import pack
 
 from . import Past, Place, Reading, Scope, SourceError
@@ -53,6 +53,8 @@ class Item:
     """Since when it fails, where it does and that is known."""
     precision: str = ""
     workflow: str = ""
+    said: tuple[tuple[str, str], ...] = ()
+    """What pages may show of it, by name; kept in the vault alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +118,7 @@ class Looking:
             for evidence in control.evidence
         ):
             return ()
-        end = now - now % SECOND
-        last = past.last
-        if last and last.complete and _day(last.started) == _day(now):
-            return ()
-        start = last.window.end if last else _day(now)
-        return (Interval(start, Instant(end)),) if start < end else ()
+        return past.since_last(now)
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant
@@ -328,6 +325,7 @@ def _line(key: str, place: Place, item: Item) -> bytes:
         "since": item.since,
         "precision": item.precision,
         "workflow": item.workflow,
+        "said": dict(item.said),
     }
     return canonical({k: v for k, v in record.items() if v not in ("", {})})
 
@@ -377,6 +375,7 @@ def _read(line: bytes) -> tuple[tuple[str, str, str], Item]:
             since=str(tree.get("since", "")),
             precision=str(tree.get("precision", "")),
             workflow=str(tree.get("workflow", "")),
+            said=tuple(sorted((k, str(v)) for k, v in tree.get("said", {}).items())),
         )
         place = (str(tree["evidence"]), str(tree["account"]), str(tree["region"]))
     except (NotCanonicalError, KeyError, TypeError, AttributeError) as error:
