@@ -6,7 +6,7 @@ Rules enforced here (design section 6, trust.md 2.1 to 2.3); a sign-off counts o
 2. every deviation and gap is annotated, with content of its own, and acknowledged, and
    the statement is somebody's own words, not one text for many;
 3. the person is the named owner or assessor (or delegate within dates), and an assessor
-   owns none of the mapped controls;
+   owns none of the mapped controls, and wrote neither their text nor an annotation;
 4. it reached main through a pull request that somebody else opened, approved by that
    person on its final head, as the `reviews` stream captured it (L1); where the policy
    asks, with the person's SSH signature (L2) and a trusted time (L3). A proof that is
@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .annotations import substance
-from .entitlement import entitled
+from .entitlement import entitled, wrote
 from .judgement import judge
 from .model import (
     Findings,
@@ -36,7 +36,7 @@ from .subjects import attestations_of, control_subject, requirement_subject
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from .model import Deviation, Gap, Requirement
+    from .model import Assessment, Deviation, Gap, Requirement
     from .record import Record
 
 
@@ -50,7 +50,7 @@ def approve(
         if numbers is None or number in numbers
     ]
     framework = record.library.frameworks[record.assessment.framework]
-    unannotated = unannotated_ids(record.library, record.findings)
+    unannotated = unannotated_ids(record.library, record.findings, record.assessment)
     attested = {
         control: _attestation(record, control, unannotated)
         for control in dict.fromkeys(
@@ -67,17 +67,22 @@ def approve(
     }
 
 
-def unannotated_ids(library: Library, findings: Findings) -> frozenset[str]:
+def unannotated_ids(
+    library: Library, findings: Findings, assessment: Assessment
+) -> frozenset[str]:
     """Name the deviations and gaps that no auditor-visible annotation explains.
 
-    An annotation explains only with content of its own, and only if the times that it
-    states are the facts' (T46, T47).
+    An annotation explains only with content of its own, only if the times that it
+    states are the facts', and with a ticket where the policy asks (T46, T47).
     """
+    ticket = dict(assessment.policy).get("annotation", "none") == "ticket"
     items: tuple[Deviation | Gap, ...] = (*findings.deviations, *findings.gaps)
     explained: set[str] = set()
     for note in library.annotations:
         others = [other for other in library.annotations if other is not note]
         if note.audience == "internal" or substance(note, others):
+            continue
+        if ticket and not note.ticket:
             continue
         covered = [item for item in items if item.id in note.covers]
         explained |= {
@@ -199,13 +204,7 @@ def _signoff(
         for control in item.controls
         if file.person in record.library.members(record.library.controls[control].owner)
     )
-    notes = {
-        note.author
-        for note in record.library.annotations
-        if set(own.ids) & set(note.covers)
-    }
-    if file.person in notes:
-        duties.append(f"{file.person} wrote an annotation that the sign-off judges")
+    duties.extend(wrote(record, file, item, own.ids))
     return judge(
         record,
         file,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .proofs import Witness
     from .provenance import Provenance
 
+PROOFS = {key: values for key, values in POLICY.items() if key != "annotation"}
+"""What an auditor's policy can ask: proofs. The rest decides a status, by the scope."""
 REQUIRABLE = ("pin", "raw", "policy", "allowed-signers", "tsa-roots")
 
 
@@ -71,8 +73,8 @@ def read_policy(content: bytes, place: str) -> dict[str, str]:
     rows = table.items() if isinstance(table, dict) else ()
     found = {str(key): str(value) for key, value in rows}
     for key, value in found.items():
-        if value not in POLICY.get(key, ()):
-            known = " · ".join(f"{k}: {', '.join(v)}" for k, v in POLICY.items())
+        if value not in PROOFS.get(key, ()):
+            known = " · ".join(f"{k}: {', '.join(v)}" for k, v in PROOFS.items())
             message = f"{key}: {value!r} is no policy"
             raise ControlbookError(message, place=place, advice=f"there are {known}")
     if not found:
@@ -175,7 +177,6 @@ def unchecked(
         yield "whose the SSH keys are: they came from the bundle (--allowed-signers)"
     elif not signed:
         yield "signatures of people and checkpoints: there is none that counts"
-    yield "a signature of the tag: nobody's is looked for"
     stamped = [one for one in seen if one.stamp.at is not None and not one.stamp.why]
     if any(one.checkpoint.stamp for one in seen) and given.trust.roots is None:
         yield "the time-stamp authority: no roots were given (--tsa-roots)"

@@ -61,6 +61,7 @@ TAG = re.compile(
     r"toolchain: (?P<toolchain>[0-9a-f]{64})\n(?:-----BEGIN .*)?\Z",
     re.DOTALL,
 )
+SEAL = b"\n-----BEGIN SSH SIGNATURE-----\n"
 HEAD = re.compile(r"ledger (\S+): (\S+) (\S+) (\S+)")
 MOVE = ("resource", "at", "before", "after", "precision", "cause")
 # Where a partition hears of its global events, and of which services they come.
@@ -72,7 +73,9 @@ Not checked here:
 - the figures, derived again from ledger and sources (controlbook verify)
 - that sources.json says what the YAML in sources/ says (controlbook verify)
 - who changed what, and reviewed it (controlbook verify, or git clone repo.bundle)
-- the packs in the vault (controlbook verify --raw), signatures, time, GitHub
+- the packs in the vault (controlbook verify --raw), and GitHub
+- whether signatures and time stamps hold, and whether sign-offs carry those that the
+  policy asks for, L2 and L3 (controlbook verify)
 - that AWS Config's verdicts are true, and nothing was left out when collected
 """
 
@@ -409,13 +412,19 @@ def lines_of(body: bytes, row: Table) -> list[bytes]:
     return lines if same and whole and lines == sorted(lines) else []
 
 
+def policy_of(b: Bundle) -> Table:
+    """Give the policy of the assessment that the tag names."""
+    scope = b.sources.get(f"signoffs/{b.tag.get('assessment')}/assessment.yml", {})
+    policy: Table = scope.get("tree", {}).get("policy", {})
+    return policy
+
+
 def checkpoints(b: Bundle, chains: dict[str, list[str]]) -> None:
     """Compare every checkpoint with the manifests that it vouches for.
 
     Whether a signature is good is not read here; that a required one is there, is.
     """
-    scope = b.sources.get(f"signoffs/{b.tag.get('assessment')}/assessment.yml", {})
-    policy = scope.get("tree", {}).get("policy", {}).get("checkpoint", "none")
+    policy = policy_of(b).get("checkpoint", "none")
     for path in sorted(p for p in b.json if p.startswith("ledger/checkpoints/")):
         for kind, end in (("ssh", ".sig"), ("rfc3161", ".tsr")):
             there = kind not in policy.split("+") or path + end in b.files
@@ -652,6 +661,9 @@ def release(b: Bundle) -> None:
         b.same("release.tag", b.tag, toolchain=toolchain, **own, **roots)
         text = "release.tag: is not the tag in repo.bundle, or that is damaged"
         b.must(carries_tag(b), text)
+        asked = policy_of(b).get("release", "none") != "none"
+        text = "release.tag: the policy asks for a signed tag, and it is not"
+        b.must(not asked or SEAL in b.files["release.tag"], text)
 
 
 def carries_tag(b: Bundle) -> bool:

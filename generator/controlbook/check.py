@@ -3,7 +3,9 @@
 
 Rules enforced here:
 - an annotation covers deviations and gaps that exist, and its times are theirs;
-- it explains something of its own;
+- it explains something of its own, in a text that pages show to its end (T71);
+- what a collector wrote is canonical JSON;
+- what a team puts beside the generated pages can be read, and has a bounded size;
 - what a sign-off acknowledges exists in its assessment;
 - CODEOWNERS asks the right people about every governed path.
 
@@ -16,19 +18,28 @@ from typing import TYPE_CHECKING
 
 from .annotations import substance
 from .codeowners import lint
+from .digest import NotCanonicalError, parse_canonical
 from .errors import Problem
 from .kinds.documents import FINDING
 from .timeline import iso
 from .yamltext import Listing, Table, front_matter, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .model import Annotation, Deviation, Findings, Gap, Library, SignOff
     from .timeline import Instant
     from .yamltext import Node
 
     Facts = Mapping[str, Deviation | Gap]
+
+LONGEST_TEXT = 20_000
+"""Characters of an explanation: what the pages show to its end."""
+LONGEST_PAGE = 100_000
+"""Characters of a hand-written page of the site."""
+LARGEST_FILE = 5 * 1024 * 1024
+"""Bytes of any other file that a team adds to its site."""
+SITE = "site/"
 
 
 def check(
@@ -56,6 +67,53 @@ def check(
     return tuple(sorted(set(found)))
 
 
+def ledger_problems(files: Mapping[str, bytes]) -> tuple[Problem, ...]:
+    """List the run manifests and checkpoints that are not canonical JSON (T20).
+
+    What they say, and whether they are a chain, is the ledger's to judge.
+    """
+    found = []
+    for path, data in sorted(files.items()):
+        if not (path.startswith("evidence/") and path.endswith(".json")):
+            continue
+        try:
+            parse_canonical(data)
+        except NotCanonicalError as error:
+            advice = "restore the committed file from Git or the vault"
+            message = f"not canonical JSON: {error}"
+            found.append(Problem(path=path, line=1, message=message, advice=advice))
+    return tuple(found)
+
+
+def site_problems(files: Mapping[str, bytes]) -> tuple[Problem, ...]:
+    """List what is wrong with the files that a team adds to its site (T71)."""
+    found: list[Problem] = []
+    for path, data in sorted(files.items()):
+        if not path.startswith(SITE):
+            continue
+        if path.startswith(f"{SITE}pages/") and path.endswith(".md"):
+            found += _page(path, data)
+        elif len(data) > LARGEST_FILE:
+            message = f"the file has {len(data):,} bytes; the limit is {LARGEST_FILE:,}"
+            found.append(
+                Problem(path=path, line=1, message=message, advice="make it smaller")
+            )
+    return tuple(found)
+
+
+def _page(path: str, data: bytes) -> Iterable[Problem]:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message, advice = "the file is not UTF-8", "save it as UTF-8"
+        return [Problem(path=path, line=line, message=message, advice=advice)]
+    if len(text) <= LONGEST_PAGE:
+        return []
+    message = f"the page has {len(text):,} characters; the limit is {LONGEST_PAGE:,}"
+    return [Problem(path=path, line=1, message=message, advice="split it")]
+
+
 def _facts(findings: Findings) -> Facts:
     facts: dict[str, Deviation | Gap] = {gap.id: gap for gap in findings.gaps}
     for deviation in (*findings.deviations, *findings.unmapped):
@@ -66,9 +124,17 @@ def _facts(findings: Findings) -> Facts:
 def _text(
     annotation: Annotation, others: tuple[Annotation, ...], data: bytes
 ) -> Iterator[Problem]:
+    body = data.count(b"\n") - annotation.body.count("\n") + 1
+    if len(annotation.body) > LONGEST_TEXT:
+        yield Problem(
+            path=annotation.path,
+            line=body,
+            message=f"the text has {len(annotation.body):,} characters; the limit is"
+            f" {LONGEST_TEXT:,}",
+            advice="say here what explains it, and file the rest with `evidence add`",
+        )
     reason = substance(annotation, others)
     if reason:
-        body = data.count(b"\n") - annotation.body.count("\n") + 1
         yield Problem(
             path=annotation.path,
             line=body,

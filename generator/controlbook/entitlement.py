@@ -3,7 +3,9 @@
 
 Rules enforced here (design section 6, trust.md 2.3):
 - a delegate acts within the dates, by a right that is not passed on, and that the giver
-  or a compliance officer approved.
+  or a compliance officer approved;
+- an assessor wrote neither an annotation that is judged nor the control's text in the
+  period, by the captured pull requests that brought them.
 """
 
 from __future__ import annotations
@@ -14,10 +16,42 @@ from .reviewed import approves, last_review, pull_of
 from .timeline import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-    from .model import Delegation, SignOff
+    from .model import Delegation, Requirement, SignOff
     from .record import Record
+
+
+def wrote(
+    record: Record, file: SignOff, item: Requirement, ids: Collection[str]
+) -> Iterator[str]:
+    """Say what an assessor judges and has written: an annotation, a control's text.
+
+    Whoever is named as its author wrote it; so did who opened or pushed the captured
+    pull request that brought it, whatever name stands in it (T39).
+    """
+    notes = [n for n in record.library.annotations if set(ids) & set(n.covers)]
+    if file.person in {note.author for note in notes}:
+        yield f"{file.person} wrote an annotation that the sign-off judges"
+    person = record.library.people.get(file.person)
+    own = pull_of(record, file)
+    if person is None or own is None:
+        return
+    paths = {note.path for note in notes}
+    texts = {record.library.controls[control].path for control in item.controls}
+    for pull in record.ledger.pulls:
+        if pull.merged_at > own.merged_at or not (
+            {pull.author_id, *pull.pushers} & set(person.github_ids)
+        ):
+            continue
+        judged = paths & set(pull.paths)
+        if pull.merged_at >= record.assessment.period.start:
+            judged |= texts & set(pull.paths)
+        if judged:
+            yield (
+                f"{file.person} opened or pushed pull request #{pull.number}, which"
+                f" changed {min(judged)}, and the sign-off judges it"
+            )
 
 
 def entitled(

@@ -9,12 +9,15 @@ Rules enforced here (T05 to T08, T11, T12, T19, T24, T57, T90):
 - a lock that is shorter, weaker or gone is an integrity fault; one that was extended is
   not;
 - what the vault has and does not give is unreadable, never intact and never gone;
-- a review that GitHub tells otherwise, or that was left out, is an integrity fault;
-  what came after the capture is only told.
+- a review that GitHub tells otherwise, or that was left out, is an integrity fault; so
+  is an approval that had been dismissed before it was captured. One that was dismissed
+  afterwards counted at its time: it is found (exit 1). What else came after the capture
+  is only told.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .digest import sha256
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from .forge.github import GitHub
+    from .forge.reading import Dismissal
     from .keeping import Kept
-    from .model import Ledger, Pull, Review
+    from .model import Ledger, Pull, Review, Run
     from .timeline import Instant
     from .vault import History, Lock
     from .vault.s3 import S3Vault
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     Histories = Mapping[str, History]
 
 MODE = "COMPLIANCE"
+GONE = "DISMISSED"
 SKEW_NOTED = 5 * MINUTE
 SKEW_REFUSED = DAY
 
@@ -245,11 +250,26 @@ def ask_github(github: GitHub, ledger: Ledger) -> Faults:
             if not now:
                 yield wrong(f"{what}: {github.repository} has no such pull request")
                 continue
-            for fault in _pull_faults(pull, now[0], run.finished):
+            try:
+                dismissed = _dismissals(github, pull, now[0])
+            except ControlbookError as error:
+                yield lacking(f"{what}: {error.message}")
+                return
+            for fault in _pull_faults(pull, now[0], run, dismissed):
                 yield fault[0], f"{what}: {fault[1]}"
 
 
-def _pull_faults(then: Pull, now: Pull, captured: Instant) -> Faults:
+def _dismissals(github: GitHub, then: Pull, now: Pull) -> Mapping[str, Dismissal]:
+    """Ask when reviews were dismissed, where one is that was captured otherwise."""
+    old = {review.id: review.state for review in then.reviews}
+    if any(r.state == GONE and old.get(r.id, GONE) != GONE for r in now.reviews):
+        return github.dismissals(now.number)
+    return {}
+
+
+def _pull_faults(
+    then: Pull, now: Pull, run: Run, dismissed: Mapping[str, Dismissal]
+) -> Faults:
     for field, ours, theirs in (
         ("author", then.author_id, now.author_id),
         ("base", then.base, now.base),
@@ -266,6 +286,8 @@ def _pull_faults(then: Pull, now: Pull, captured: Instant) -> Faults:
         answer = reviews.pop(review.id, None)
         if answer is None:
             yield wrong(f"GitHub knows no review {review.id} by {review.user_id}")
+        elif answer.state == GONE and replace(answer, state=review.state) == review:
+            yield _taken_back(review, dismissed.get(review.id), run.started)
         elif _word(answer) != _word(review):
             yield wrong(
                 f"review {review.id} was captured as {_word(review)};"
@@ -274,10 +296,28 @@ def _pull_faults(then: Pull, now: Pull, captured: Instant) -> Faults:
         elif answer.signatures != review.signatures:
             yield wrong(f"review {review.id} carries other signatures on GitHub")
     for review in reviews.values():
-        if review.submitted < captured:
+        if review.submitted < run.finished:
             yield wrong(f"GitHub has review {review.id}, {_word(review)}: left out")
         else:
             yield remark(f"since the capture: review {review.id}, {_word(review)}")
+
+
+def _taken_back(review: Review, how: Dismissal | None, captured: Instant) -> Fault:
+    """Tell a review that was taken back afterwards from one that had been before.
+
+    What counted when it was released stays released, judged at its tag; that somebody
+    took the approval back is for a reader to know, and an addendum's to answer (T54).
+    """
+    was = f"review {review.id}, captured as {_word(review)}, "
+    if how is None:
+        return lacking(f"{was}is dismissed, and GitHub does not tell since when")
+    by = f"was dismissed by {how.by or 'an account that is gone'} at {iso(how.at)}"
+    if how.at < captured:
+        return wrong(f"{was}{by}: before the capture, which says otherwise")
+    return still_open(
+        f"{was}{by}, after it was captured: it counted at the time of the release, and"
+        " would not count in a new one"
+    )
 
 
 def _word(review: Review) -> str:

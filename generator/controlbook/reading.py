@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from .errors import Problem
 from .model import ALL
 from .timeline import Interval, instant, iso
-from .yamltext import Listing, Scalar, Table, converted
+from .yamltext import Listing, Scalar, Table, converted, named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -57,12 +57,18 @@ def key_flaw(text: str) -> str:
     return ""
 
 
+def foreign(text: str) -> str:
+    """Name the characters beyond ASCII that a text holds, or nothing (T65)."""
+    chars = [char for char in dict.fromkeys(text) if not char.isascii()]
+    return f"; it holds {', '.join(map(named, chars[:3]))}" if chars else ""
+
+
 def id_flaw(text: str) -> str:
     """Say why a text cannot be an id (and a file name everywhere), or nothing."""
     if not _ID.match(text):
         return (
             f"{text!r} is no id: 1 to 64 letters, digits and .()_- "
-            "that start with a letter or digit"
+            f"that start with a letter or digit{foreign(text)}"
         )
     if text.endswith("."):
         return f"{text!r} ends with a dot"
@@ -239,7 +245,7 @@ class Fields:
         """Take a text that matches a pattern in full."""
         value = self.text(key)
         if value and not pattern.match(value):
-            self.problem(key, f"{value!r} is not {what}")
+            self.problem(key, f"{value!r} is not {what}{foreign(value)}")
         return value
 
     def digest(self, key: str) -> str:

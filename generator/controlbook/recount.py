@@ -7,6 +7,7 @@ Rules enforced here:
 - the opening states, moved by the manifests' own transitions, must give the root of
   every rule instance after every run: a verdict cannot be edited in one place alone;
 - carried events give the count and the root of their query and place;
+- carried answers of GitHub give the pull requests of the run that captured them;
 - an object of the vault is what its manifest says, to the byte.
 """
 
@@ -21,6 +22,7 @@ from .errors import ControlbookError
 from .eventrows import EVENT, counted
 from .extracts import ExtractError, closing_run, read_extract, state_object
 from .faults import Fault, Faults, lacking, wrong
+from .forge.reading import read_answer, read_pulls
 from .ledger import fold_states, parse_state_lines, records_root_lines
 from .model import heard_in
 from .preserved import preserved, unlike
@@ -96,6 +98,7 @@ def recount(
     """
     extracts, faults = _extracts(ledger, packs, whole=whole)
     faults.extend(_event_faults(ledger, extracts, assessment))
+    faults.extend(_review_faults(ledger, extracts))
     kept, wrongly = _preserved(ledger, extracts, assessment)
     faults.extend(wrongly)
     if not whole:
@@ -212,6 +215,26 @@ def _event_faults(
                 yield wrong(
                     f"{name(run)}: the records of {row.key} in {row.account}"
                     f" {row.region} do not give its count and root"
+                )
+
+
+def _review_faults(ledger: Ledger, extracts: Mapping[str, Extract]) -> Faults:
+    """Read GitHub's captured answers again, and compare (T57)."""
+    for run in ledger.runs.get("reviews", ()):
+        for stored in run.objects:
+            own = extracts.get(stored.content_sha256)
+            if stored.role != "reviews" or own is None or own.hidden:
+                continue
+            try:
+                pulls, _ = read_pulls(read_answer(line) for line in own.records)
+            except (ControlbookError, LookupError, TypeError, ValueError) as error:
+                yield wrong(f"{name(run)}: its captured answers are none: {error}")
+                continue
+            again, claimed = set(pulls), set(run.pulls)
+            for number in sorted({pull.number for pull in again ^ claimed}):
+                yield wrong(
+                    f"{name(run)}: pull request {number} is told otherwise than GitHub"
+                    " answered when it was captured"
                 )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .codeowners import owners
+from .digest import ZERO
 from .model import Proof
 from .timeline import iso
 
@@ -65,7 +66,7 @@ def proof_of(record: Record, file: SignOff) -> tuple[Pull | None, str, list[str]
             ],
         )
     faults = [
-        *_merge_faults(arrival, pull),
+        *_merge_faults(file, arrival, pull),
         *_people_faults(record, file, pull),
         *_codeowner_faults(record, file, arrival),
     ]
@@ -100,12 +101,14 @@ def missing_proof(required: str, proof: Proof) -> list[str]:
     return missing
 
 
-def _merge_faults(arrival: Arrival, pull: Pull) -> list[str]:
+def _merge_faults(file: SignOff, arrival: Arrival, pull: Pull) -> list[str]:
     faults = []
     if len(arrival.parents) != 2 or arrival.parents[1] != pull.head:  # noqa: PLR2004 - a merge has two parents
         faults.append("its pull request was not merged by a merge commit of its head")
     if not arrival.reviewed_same:
         faults.append("its bytes on main are not the bytes that were reviewed")
+    if file.prev != (arrival.before or ZERO):
+        faults.append("it does not name the version of itself that stood before (prev)")
     if pull.rule_suite == "bypass":
         faults.append("its merge bypassed the branch rules")
     return faults

@@ -31,8 +31,11 @@ SIGNOFF = "controlbook-signoff"
 """The namespace of people's signatures of sign-off files."""
 CHECKPOINT = "controlbook-checkpoint"
 """The namespace of a job's signatures of checkpoints."""
+TAG = "git"
+"""The namespace in which Git signs tags."""
 COLLECTOR = "collector"
-"""The principal that signs checkpoints."""
+"""The principal that signs checkpoints, and may sign the tag of a release."""
+UNKNOWN = "it is by no key that is known for this person"
 EARLIEST, LATEST = Instant(SECOND), instant("2099-12-31T00:00:00Z")
 """Times at which a key with a validity does not hold: for where no time is trusted."""
 
@@ -51,18 +54,18 @@ class Seen:
     """Why it is not."""
 
 
-def allowed_signers(people: Iterable[Person]) -> bytes:
+def allowed_signers(people: Iterable[Person], namespace: str = SIGNOFF) -> bytes:
     """Write the people's keys as `ssh-keygen` reads allowed signers."""
     return b"".join(
-        _line(person.id, key, SIGNOFF, person.valid)
+        _line(person.id, key, namespace, person.valid)
         for person in people
         for key in person.ssh_keys
     )
 
 
-def checkpoint_signers(keys: Iterable[str]) -> bytes:
+def checkpoint_signers(keys: Iterable[str], namespace: str = CHECKPOINT) -> bytes:
     """Write the keys of the job that signs checkpoints as allowed signers."""
-    return b"".join(_line(COLLECTOR, key, CHECKPOINT, None) for key in keys)
+    return b"".join(_line(COLLECTOR, key, namespace, None) for key in keys)
 
 
 def _line(principal: str, key: str, namespace: str, valid: Interval | None) -> bytes:
@@ -139,7 +142,7 @@ def _why(said: str, namespace: str) -> str:
         return "its key was not yet valid then"
     if "incorrect signature" in said:
         return "it is over other bytes"
-    return "it is by no key that is known for this person"
+    return UNKNOWN
 
 
 def sign(content: bytes, key: Path, namespace: str) -> bytes:

@@ -39,11 +39,15 @@ def instant(text: str) -> Instant:
     Raises ValueError for anything that is not ISO 8601 in UTC (`Z` or `+00:00`).
     """
     match = _ISO.match(text)
+    message = f"{text!r} is not a UTC time like 2028-02-14T03:12:00Z"
     if not match:
-        message = f"{text!r} is not a UTC time like 2028-02-14T03:12:00Z"
         raise ValueError(message)
     day, clock, fraction = match.groups()
-    since = datetime.fromisoformat(f"{day}T{clock}+00:00") - _EPOCH
+    try:
+        since = datetime.fromisoformat(f"{day}T{clock}+00:00") - _EPOCH
+    except ValueError as error:  # 30 February, a leap second
+        text = f"{message}: {error}"
+        raise ValueError(text) from error
     millis = int((fraction + "00")[:3]) if fraction else 0
     return Instant(since.days * DAY + since.seconds * SECOND + millis)
 

@@ -330,6 +330,11 @@ VERBS = (
         (
             _ASSESSMENT,
             _argument("--push", action="store_true", help="push commit and tag"),
+            _argument(
+                "--sign",
+                action="store_true",
+                help="sign the tag with Git's SSH key, where the policy leaves it open",
+            ),
         ),
     ),
     Verb(

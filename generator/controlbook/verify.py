@@ -71,6 +71,7 @@ from .seals import (
     release_faults,
     sum_faults,
 )
+from .tagseal import judge_tag, tag_faults, tag_unchecked
 from .trailarchive import archive_faults
 from .vault import prefix_of
 from .vault.directory import DirectoryVault
@@ -335,18 +336,21 @@ class _Pass:
         policy = dict(record.assessment.policy)
         if given.policy is not None:
             policy = dict(given.policy)
+        seal = judge_tag(provenance.tag, library, given.trust)
         self.step(
             "proofs",
             len(proofs) + len(seen),
             (
                 *proof_faults(policy, derived.report.statuses, proofs),
                 *witness_faults(policy, seen, library, given.trust),
+                *tag_faults(policy, seal, seen),
                 *time_faults(ledger, provenance, seen),
             ),
         )
         self.not_checked.extend(
             unchecked(given, record.assessment, seen, proofs.values(), provenance)
         )
+        self.not_checked.extend(tag_unchecked(seal, given.trust))
 
     def _ledger(self, tag: Tag | None) -> tuple[Ledger | None, bool]:
         """Read the ledger; tell whether it reaches every head that the tag names."""

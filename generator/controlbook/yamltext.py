@@ -148,7 +148,7 @@ def _decode(data: bytes) -> tuple[str, tuple[Flaw, ...]]:
         return "", (Flaw(line, "the file is not UTF-8", "save it as UTF-8"),)
     if bad := bad_characters(text):
         where = text.index(bad[0])
-        names = ", ".join(_name(char) for char in bad)
+        names = ", ".join(named(char) for char in bad)
         return "", (
             Flaw(
                 text.count("\n", 0, where) + 1,
@@ -185,7 +185,8 @@ def bad_characters(text: str) -> tuple[str, ...]:
     )
 
 
-def _name(char: str) -> str:
+def named(char: str) -> str:
+    """Name a character by its code point, for eyes that it deceives."""
     name = unicodedata.name(char, "") or "control character"
     return f"U+{ord(char):04X} {name}"
 
@@ -277,7 +278,7 @@ class _Builder:
             return Scalar(text, line, reads_as(text))
         if self._has_escapes and event.style == '"':
             if bad := bad_characters(text):
-                names = ", ".join(_name(char) for char in bad)
+                names = ", ".join(named(char) for char in bad)
                 message = f"an escape hides a character that cannot be seen: {names}"
                 self.flaws.append(Flaw(line, message, "remove it"))
             elif not unicodedata.is_normalized("NFC", text):

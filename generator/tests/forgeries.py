@@ -140,7 +140,9 @@ def named(files: Files, path: str) -> str:
             for name in packs
             if b"2028-02-14T03:12" in files[name] and name not in states
         ],
-        "@reviews": [name for name in packs if b'"merge"' in files[name]],
+        "@reviews": [
+            name for name in packs if b'"request":"GET /repos/' in files[name]
+        ],
         "@annotation": [
             name
             for name in sorted(files)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import answered
+
 from controlbook.digest import ZERO, canonical, merkle_root, sha256
 from controlbook.git import Repository
 from controlbook.ledger import (
@@ -166,6 +168,10 @@ class Example:
     states: tuple[Standing, ...] = ()
     runs: list[Run] = field(default_factory=list)
     pulls: list[Pull] = field(default_factory=list)
+    tag_key: Path | None = None
+    """Public half of the key that signs the tag of a release; None: nobody signs."""
+    tag_end: str = ""
+    """What stands behind the tag's message."""
 
     def __post_init__(self) -> None:
         self.repository = Repository.create(self.root / "programme")
@@ -223,7 +229,7 @@ class Example:
             tree, (base, head), f"Merge: {title}\n", at=self.now, author=BOT
         )
         self.repository.set_branch("main", merge)
-        ids = {"j-moreau": "4100123", "a-okafor": "4100201"}
+        ids = {"j-moreau": "4100123", "a-okafor": "4100201", "c-novak": "4100301"}
         number = len(self.pulls) + 1
         self.pulls.append(
             Pull(
@@ -251,7 +257,7 @@ class Example:
                         submitted=self.now,
                     ),
                 ),
-                ruleset_sha256=sha256(b"ruleset"),
+                ruleset_sha256=answered.RULESET,
                 rule_suite="pass",
             )
         )
@@ -321,7 +327,7 @@ class Example:
 
     def capture(self) -> None:
         """Collect the reviews stream: every pull request so far."""
-        lines = [canonical({"number": p.number, "merge": p.merge}) for p in self.pulls]
+        lines = answered.lines_of(self.pulls)
         before = [run.window.end for run in self.runs if run.stream == "reviews"]
         window = Interval(before[-1] if before else START, self.now)
         self.now = Instant(self.now + HOUR)
@@ -511,12 +517,16 @@ class Example:
         pdf.write_bytes(b"%PDF-1.7 stub\n")
         report = programme.report(NAME, release=name, toolchain={"python": "3.11"})
         publication = publish(report, site=site, pdf=pdf, files=programme.files)
+        if self.tag_key:
+            self.repository.git("config", "gpg.format", "ssh")
+            self.repository.git("config", "user.signingKey", str(self.tag_key))
         self.repository.tag(
             name,
             programme.commit,
-            tag_message(publication.release),
+            tag_message(publication.release) + self.tag_end,
             at=Instant(self.now + HOUR),
             author=BOT,
+            signed=self.tag_key is not None,
         )
         return write_bundle(
             publication,

@@ -15,9 +15,9 @@ from running import controlbook
 from controlbook.errors import ControlbookError, Exit
 from controlbook.forge.github import GitHub
 from controlbook.forge.reading import read_pulls
-from controlbook.model import Ledger, Pull
+from controlbook.model import Ledger, Pull, Run
 from controlbook.online import ask_github
-from controlbook.timeline import DAY, HOUR, Instant
+from controlbook.timeline import DAY, HOUR, Instant, iso
 from controlbook.verify import Online, verify
 
 if TYPE_CHECKING:
@@ -44,10 +44,16 @@ def captured(github: World) -> Pull:
     return read_pulls(github.forge().pull(1))[0][0]
 
 
+def reviews_run(pull: Pull, at: Instant) -> Run:
+    """Give the run that captured a pull request at an instant."""
+    return replace(
+        small.run(1), stream="reviews", pulls=(pull,), started=at, finished=at
+    )
+
+
 def asked(github: World, pull: Pull, api: str = "") -> list[Fault]:
     """Ask about a capture that says this."""
-    at = Instant(github.clock.now())
-    run = replace(small.run(1), stream="reviews", pulls=(pull,), finished=at)
+    run = reviews_run(pull, Instant(github.clock.now()))
     forge = GitHub(NAME, token="bot", api=api, sleep=lambda _: None)  # noqa: S106
     client = forge if api else github.forge()
     github.later(DAY)
@@ -107,6 +113,55 @@ def test_an_invented_review_and_one_that_was_left_out(github: World) -> None:
     assert "GitHub knows no review 777" in said
     assert "APPROVED by 4100202" in said
     assert said.endswith("left out")
+
+
+def dismiss(github: World, who: str = "novak") -> str:
+    (review,) = github.ask(who, "GET", "/pulls/1/reviews")
+    path = f"/pulls/1/reviews/{review['id']}/dismissals"
+    github.ask(who, "PUT", path, message="I was wrong about it.")
+    return str(review["id"])
+
+
+@pytest.mark.threat("T54")
+def test_an_approval_that_is_dismissed_after_its_capture_counted_at_its_time(
+    github: World,
+) -> None:
+    pull = captured(github)
+    run = reviews_run(pull, github.clock.now())
+    when = iso(github.later(DAY))
+    number = dismiss(github)
+    github.later(DAY)
+    ((code, text),) = ask_github(github.forge(), Ledger(runs={"reviews": (run,)}))
+    assert code is Exit.FOUND
+    assert f"review {number}, captured as APPROVED by 4100202 (User)" in text
+    assert f"was dismissed by 4100301 at {when}, after it was captured" in text
+    assert text.endswith(
+        "it counted at the time of the release, and would not count in a new one"
+    )
+
+
+@pytest.mark.threat("T54")
+def test_an_approval_that_was_dismissed_before_its_capture_is_a_forgery(
+    github: World,
+) -> None:
+    pull = captured(github)
+    dismiss(github)
+    github.later(HOUR)
+    run = reviews_run(pull, github.clock.now())
+    ((code, text),) = ask_github(github.forge(), Ledger(runs={"reviews": (run,)}))
+    assert code is Exit.INTEGRITY
+    assert "before the capture, which says otherwise" in text
+
+
+def test_a_dismissal_excuses_no_other_difference(github: World) -> None:
+    pull = captured(github)
+    forged = replace(pull.reviews[0], commit="0" * 40)
+    run = reviews_run(replace(pull, reviews=(forged,)), github.clock.now())
+    github.later(DAY)
+    dismiss(github)
+    ((code, text),) = ask_github(github.forge(), Ledger(runs={"reviews": (run,)}))
+    assert code is Exit.INTEGRITY
+    assert "GitHub says DISMISSED" in text
 
 
 def test_nobody_who_answers_is_neither_a_pass_nor_a_forgery(github: World) -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import keys
 import proven
 import pytest
 import released
+from running import controlbook
 from tampering import opened, resealed, unpacked, without
 
 from controlbook import ssh
@@ -141,7 +144,7 @@ def test_an_input_that_is_required_and_not_given(
 
 
 @pytest.mark.threat("T58")
-def test_somebody_elses_key_makes_no_sign_off(
+def test_t58_somebody_elses_key_makes_no_sign_off(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(tmp_path, ring, authority, L2, signed_by={"a-okafor": "stranger"})
@@ -150,7 +153,7 @@ def test_somebody_elses_key_makes_no_sign_off(
 
 
 @pytest.mark.threat("T59")
-def test_another_namespace_makes_no_sign_off(
+def test_t59_another_namespace_makes_no_sign_off(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(tmp_path, ring, authority, L2, namespace="git")
@@ -158,8 +161,45 @@ def test_another_namespace_makes_no_sign_off(
     assert "in another namespace than controlbook-signoff" in reasons(made)
 
 
+@pytest.mark.threat("T59")
+def test_t59_another_namespace_is_exit_4_where_the_auditor_asks_for_a_signature(
+    tmp_path: Path, ring: Path, authority: keys.Authority
+) -> None:
+    made = play(tmp_path, ring, authority, L1, namespace="git")
+    bundle = made.release()
+    assert verify(bundle).code is Exit.FINE
+    policy = tmp_path / "policy.yml"
+    policy.write_text('signoff: "L2"\n')
+    found = controlbook(tmp_path, "verify", str(bundle), "--policy", str(policy))
+    assert found.code is Exit.INTEGRITY
+    assert "the assessor's required proof is missing" in found.text
+    assert "in another namespace than controlbook-signoff" in found.text
+
+
+@pytest.mark.threat("T59")
+def test_t59_a_checkpoint_signed_in_the_namespace_of_sign_offs(
+    tmp_path: Path,
+    ring: Path,
+    authority: keys.Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    true = keys.ssh_sign
+
+    def misused(key: Path, content: bytes, namespace: str) -> str:
+        wrong = ssh.SIGNOFF if namespace == ssh.CHECKPOINT else namespace
+        return true(key, content, wrong)
+
+    monkeypatch.setattr(keys, "ssh_sign", misused)
+    policy = '{checkpoint: "ssh"}'
+    found = controlbook(
+        tmp_path, "verify", str(play(tmp_path, ring, authority, policy).release())
+    )
+    assert found.code is Exit.INTEGRITY
+    assert "in another namespace than controlbook-checkpoint" in found.text
+
+
 @pytest.mark.threat("T62")
-def test_no_signature_is_not_a_lower_level(
+def test_t62_no_signature_is_not_a_lower_level(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(tmp_path, ring, authority, L2, signed_by={"a-okafor": ""})
@@ -176,7 +216,7 @@ def test_a_policy_may_ask_less_of_owners(
 
 
 @pytest.mark.threat("T60")
-def test_the_auditors_own_signers_win(
+def test_t60_the_auditors_own_signers_win(
     whole: tuple[proven.Proven, Path], ring: Path
 ) -> None:
     trust = Trust(signers=signers(ring, a_okafor="stranger"))
@@ -187,7 +227,7 @@ def test_the_auditors_own_signers_win(
 
 
 @pytest.mark.threat("T60")
-def test_a_key_that_the_sign_offs_own_pull_request_adds_does_not_count(
+def test_t60_a_key_that_the_sign_offs_own_pull_request_adds_does_not_count(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     # people.yml of the first parent decides, so no file brings its own key.
@@ -208,7 +248,7 @@ def test_a_key_that_the_sign_offs_own_pull_request_adds_does_not_count(
 
 
 @pytest.mark.threat("T60")
-def test_a_change_of_keys_is_on_the_report_with_who_approved_it(
+def test_t60_a_change_of_keys_is_on_the_report_with_who_approved_it(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     with proven.written(ring, authority, L1):
@@ -231,7 +271,7 @@ def test_a_change_of_keys_is_on_the_report_with_who_approved_it(
 
 
 @pytest.mark.threat("T61")
-def test_the_auditors_dates_of_a_key_hold_at_the_time_of_the_review(
+def test_t61_the_auditors_dates_of_a_key_hold_at_the_time_of_the_review(
     whole: tuple[proven.Proven, Path], ring: Path
 ) -> None:
     lines = signers(ring).decode().splitlines(keepends=True)
@@ -246,7 +286,7 @@ def test_the_auditors_dates_of_a_key_hold_at_the_time_of_the_review(
 
 
 @pytest.mark.threat("T61")
-def test_without_a_trusted_time_validity_is_listed_as_unchecked(
+def test_t61_without_a_trusted_time_validity_is_listed_as_unchecked(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(tmp_path, ring, authority, L2, sidecars=())
@@ -257,7 +297,7 @@ def test_without_a_trusted_time_validity_is_listed_as_unchecked(
 
 
 @pytest.mark.threat("T62")
-def test_an_auditors_policy_asks_more_than_the_bundles(
+def test_t62_an_auditors_policy_asks_more_than_the_bundles(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(
@@ -275,7 +315,7 @@ def test_an_auditors_policy_asks_more_than_the_bundles(
 
 @pytest.mark.threat("T62")
 @pytest.mark.parametrize("end", [".sig", ".tsr"])
-def test_a_sidecar_that_was_stripped(
+def test_t62_a_sidecar_that_was_stripped(
     whole: tuple[proven.Proven, Path], tmp_path: Path, end: str
 ) -> None:
     files = opened(whole[1])
@@ -290,7 +330,7 @@ def test_a_sidecar_that_was_stripped(
 @pytest.mark.parametrize(
     ("left", "why"), [((".tsr",), "no SSH signature"), ((".sig",), "no time stamp")]
 )
-def test_a_sidecar_that_never_was_and_that_the_policy_asks_for(
+def test_t62_a_sidecar_that_never_was_and_that_the_policy_asks_for(
     tmp_path: Path,
     ring: Path,
     authority: keys.Authority,
@@ -307,7 +347,7 @@ def test_a_sidecar_that_never_was_and_that_the_policy_asks_for(
 
 
 @pytest.mark.threat("T58")
-def test_a_checkpoint_signed_by_another_key(
+def test_t58_a_checkpoint_signed_by_another_key(
     whole: tuple[proven.Proven, Path], ring: Path
 ) -> None:
     trust = Trust(signers=signers(ring, job="stranger"))
@@ -317,7 +357,7 @@ def test_a_checkpoint_signed_by_another_key(
 
 
 @pytest.mark.threat("T63")
-def test_a_token_of_an_authority_that_the_auditor_does_not_trust(
+def test_t63_a_token_of_an_authority_that_the_auditor_does_not_trust(
     whole: tuple[proven.Proven, Path], authority: keys.Authority
 ) -> None:
     stranger = (authority.folder / "stranger.pem").read_bytes()
@@ -325,6 +365,50 @@ def test_a_token_of_an_authority_that_the_auditor_does_not_trust(
     verdict = verify(whole[1], given=Given(trust=trust))
     assert verdict.code is Exit.INTEGRITY
     assert "the time-stamp token is not to be trusted" in said(verdict, "proofs")
+
+
+@dataclass
+class Faulty(proven.Proven):
+    """The authority, or somebody on the way, gives another token than was asked for."""
+
+    fault: dict[str, Any] = field(default_factory=dict)
+
+    def checkpoint(self) -> None:
+        true = self.authority.token_at
+        with patch.object(
+            keys.Authority,
+            "token_at",
+            lambda _own, content, at: true(content, at, **self.fault),
+        ):
+            super().checkpoint()
+
+
+@pytest.mark.threat("T63")
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ({"digest": "ab" * 32}, "the time-stamp token is over another digest"),
+        ({"signer": "web"}, "the time-stamp token is not to be trusted"),
+        ({"signer": "stranger"}, "the time-stamp token is not to be trusted"),
+        ({"status": 2}, "did not grant it"),
+    ],
+    ids=["digest", "key usage", "authority", "not granted"],
+)
+@pytest.mark.parametrize("policy", [L1, '{checkpoint: "rfc3161"}'])
+def test_t63_a_token_with_a_fault_is_exit_4_with_its_reason(
+    tmp_path: Path,
+    ring: Path,
+    authority: keys.Authority,
+    fault: dict[str, Any],
+    why: str,
+    policy: str,
+) -> None:
+    with proven.written(ring, authority, policy):
+        made = Faulty(tmp_path, keys=ring, authority=authority, fault=fault)
+    found = controlbook(tmp_path, "verify", str(proven.played(made).release()))
+    assert found.code is Exit.INTEGRITY
+    assert "ledger/checkpoints/000001.json: " in found.text
+    assert why in found.text
 
 
 def test_sidecars_without_keys_or_roots_are_listed_as_unchecked(
@@ -340,7 +424,7 @@ def test_sidecars_without_keys_or_roots_are_listed_as_unchecked(
 
 
 @pytest.mark.threat("T24")
-def test_a_run_dated_days_after_a_trusted_time_is_a_forgery(
+def test_t24_a_run_dated_days_after_a_trusted_time_is_a_forgery(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     at = Instant(released.START + 2 * DAY)
@@ -351,7 +435,7 @@ def test_a_run_dated_days_after_a_trusted_time_is_a_forgery(
 
 
 @pytest.mark.threat("T24")
-def test_a_run_dated_an_hour_after_a_trusted_time_is_shown(
+def test_t24_a_run_dated_an_hour_after_a_trusted_time_is_shown(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     with proven.written(ring, authority, L1):
@@ -366,7 +450,7 @@ def test_a_run_dated_an_hour_after_a_trusted_time_is_shown(
 
 
 @pytest.mark.threat("T23")
-def test_a_commit_dated_before_a_time_stamp_that_it_holds(
+def test_t23_a_commit_dated_before_a_time_stamp_that_it_holds(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(tmp_path, ring, authority, L1)
@@ -378,7 +462,7 @@ def test_a_commit_dated_before_a_time_stamp_that_it_holds(
 
 
 @pytest.mark.threat("T23")
-def test_dates_that_run_backwards_are_listed(
+def test_t23_dates_that_run_backwards_are_listed(
     tmp_path: Path, ring: Path, authority: keys.Authority
 ) -> None:
     made = play(tmp_path, ring, authority, L1, sidecars=())

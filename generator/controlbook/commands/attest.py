@@ -147,7 +147,12 @@ def _must_be_explained(
     programme: Programme, assessment: str, ids: Sequence[str], about: str
 ) -> None:
     unexplained = sorted(
-        set(ids) & unannotated_ids(programme.library, programme.findings(assessment))
+        set(ids)
+        & unannotated_ids(
+            programme.library,
+            programme.findings(assessment),
+            programme.assessment(assessment),
+        )
     )
     if unexplained:
         message = f"{about} has no annotation for {', '.join(unexplained)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controlbook.check import SITE, ledger_problems, site_problems
 from controlbook.check import check as check_files
 from controlbook.codeowners import approvers, owner_changes
 from controlbook.collect import UNAVAILABLE
@@ -38,6 +39,7 @@ def check(options: argparse.Namespace) -> Outcome:
     """Check the work tree: exit 2 for a broken rule, 1 for what history holds."""
     programme = Programme.of_work_tree(options.root)
     library, problems = load(programme.files)
+    problems += ledger_problems(programme.files)
     found: list[str] = []
     notes: list[str] = []
     noticed: list[str] = []
@@ -48,6 +50,7 @@ def check(options: argparse.Namespace) -> Outcome:
         files = programme.files
         elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
         problems = check_files(library, {**elsewhere, **files}, findings)
+        problems += site_problems(programme.repository.work_files([SITE]))
         found = [*_unreviewed(programme), *_holes(programme, findings)]
         noticed = [*_strange(library, files), *_noticed(programme, files)]
         rows = approvers(library, files)

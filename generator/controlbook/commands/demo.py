@@ -96,6 +96,7 @@ class _Stage:
                 "verbose": False,
                 "pr": True,
                 "push": False,
+                "sign": False,
                 "person": None,
                 **fields,
             }

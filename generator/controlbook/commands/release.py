@@ -6,6 +6,8 @@ Rules enforced here (design section 6, ADR 0007):
   commit reached main without a review;
 - the release writes a checkpoint of the ledger, builds, and tags; the tag names the
   facts root and the publication root;
+- where the policy asks for it, or whoever releases, the tag carries an SSH signature
+  that counts; one that would not count is taken back before anything is published;
 - a release that died is taken up by the next one, wherever it stopped: a checkpoint
   that only the vault has is copied to Git first, and a tag at this commit is built;
 - what is released is never released again: what came later makes an addendum
@@ -21,9 +23,11 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.model import Status
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
+from controlbook.proofs import Trust
 from controlbook.publishing import Build, building, refuse_dirty, release_at
 from controlbook.render.changes import named, numbered, substantial
 from controlbook.render.manifest import tag_message
+from controlbook.tagseal import judge_tag
 
 from .checkpoint import recovered, write_checkpoint
 
@@ -44,7 +48,10 @@ def release(options: argparse.Namespace) -> Outcome:
     tag = release_at(programme, name)
     done = (programme.repository.root / "build" / f"{name}.zip").exists()
     tagged = bool(tag) and (not done or options.push)
+    sign = options.sign or _must_sign(programme, name)
     if not tagged:
+        if sign:
+            programme.repository.require_signing_key()
         earlier = programme.releases(name)
         tag = named(name, numbered(earlier[-1], name) + 1 if earlier else 1)
         _refuse_taken(programme, tag)
@@ -63,7 +70,10 @@ def release(options: argparse.Namespace) -> Outcome:
                 tag_message(made.publication.release),
                 at=at,
                 author=repository.configured_author(),
+                signed=sign,
             )
+        if sign:
+            _refuse_unsigned(programme, tag, fresh=not tagged)
         made.bundle()
         names = made.install(out)
     if options.push:
@@ -101,6 +111,34 @@ def release(options: argparse.Namespace) -> Outcome:
             "publication_root": made.publication.release.publication_root,
             "files": list(names),
         },
+    )
+
+
+def _must_sign(programme: Programme, name: str) -> bool:
+    policy = dict(programme.assessment(name).policy)
+    return policy.get("release", "none") != "none"
+
+
+def _refuse_unsigned(programme: Programme, tag: str, *, fresh: bool) -> None:
+    """Refuse a tag whose signature would not count; a fresh one is taken back."""
+    repository = programme.repository
+    seal = judge_tag(repository.tag_object(tag), programme.library, Trust())
+    if not seal.why:
+        return
+    advice = (
+        f"if nobody has it yet, `git tag -d {tag}`, and release again"
+        if not fresh
+        else "sign with the key that people.yml has of a compliance officer, or with"
+        " one of checkpoint-keys"
+    )
+    if fresh:
+        repository.untag(tag)
+    message = f"the tag has to be signed: {seal.why}"
+    raise ControlbookError(
+        message,
+        place=f"tag {tag}",
+        advice=advice,
+        code=Exit.USAGE if fresh else Exit.INTEGRITY,
     )
 
 

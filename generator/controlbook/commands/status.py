@@ -44,7 +44,14 @@ def status(options: argparse.Namespace) -> Outcome:
     )
     return Outcome(
         text="\n\n".join(
-            _text(at[name], name, shown[name], trails[name], tags[name])
+            _text(
+                at[name],
+                name,
+                shown[name],
+                trails[name],
+                tags[name],
+                whole=options.verbose,
+            )
             + (_differences(trails[name]) if options.verbose else "")
             for name in names
         ),
@@ -116,6 +123,8 @@ def _text(
     table: Mapping[str, RequirementStatus],
     trail: Trail,
     release: tuple[str, ...],
+    *,
+    whole: bool,
 ) -> str:
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
@@ -131,16 +140,21 @@ def _text(
         f"collected until {collected} · {len(found.deviations)} deviations · "
         f"{len(found.gaps)} evidence gaps · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
+        *(
+            f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
+            f" in {item.account}, from {iso(item.start)}"
+            for item in found.unmapped
+        ),
     ]
     width = max((len(number) for number in table), default=0)
     for number, row in table.items():
         state = row.status if row.interim is None else f"{row.status} ({row.interim})"
-        why = _why(row, trail)
+        why = _why(row, trail, whole=whole)
         lines.append(f"  {number:<{width}}  {state:<24}  {why}".rstrip())
     return "\n".join(lines)
 
 
-def _why(row: RequirementStatus, trail: Trail) -> str:
+def _why(row: RequirementStatus, trail: Trail, *, whole: bool) -> str:
     parts = [
         f"{about}{stale.name} changed{_when(trail, judgement, stale.name)} "
         f"{stale.signed[:8]} → {stale.now[:8]}"
@@ -152,9 +166,15 @@ def _why(row: RequirementStatus, trail: Trail) -> str:
     ]
     if row.judgement.signoff:
         parts.extend(row.judgement.reasons)
+    parts.extend(
+        f"{name}: {reason}"
+        for name, found in row.attestations.items()
+        if found.signoff
+        for reason in found.reasons
+    )
     parts.extend(row.judgement.flags)
     parts.extend(f"{person}: {what}" for person, what in row.waiting)
-    shown = parts[:3]
+    shown = parts if whole else parts[:3]
     more = [f"… and {len(parts) - len(shown)} more"] if len(parts) > len(shown) else []
     return "; ".join([*shown, *more])
 
@@ -182,6 +202,7 @@ def _data(
         "closed": found.closed,
         "deviations": len(found.deviations),
         "gaps": len(found.gaps),
+        "unmapped": [item.id for item in found.unmapped],
         "requirements": [
             {
                 "requirement": number,
@@ -189,6 +210,10 @@ def _data(
                 "interim": row.interim or "",
                 "conclusion": row.conclusion,
                 "reasons": list(row.judgement.reasons),
+                "attestations": {
+                    name: list(found.reasons)
+                    for name, found in row.attestations.items()
+                },
                 "proof": row.judgement.level,
                 "flags": list(row.judgement.flags),
                 "stale": [

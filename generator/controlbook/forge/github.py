@@ -26,12 +26,14 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.timeline import from_datetime
 
 from . import Answer, Caller, Capture, PullRequest
-from .reading import merged_within, touched, updated_before
+from .reading import merged_within, read_dismissals, touched, updated_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from controlbook.timeline import Instant, Interval
+
+    from .reading import Dismissal
 
 API = "https://api.github.com"
 _ATTEMPTS = 4
@@ -159,6 +161,14 @@ class GitHub:
             return ()
         parts = ("", "/files", "/reviews", "/commits")
         return tuple(a for part in parts for a in self._pages(f"{path}{part}"))
+
+    def dismissals(self, number: int) -> Mapping[str, Dismissal]:
+        """Tell who dismissed which reviews of a pull request, and when.
+
+        Raises ControlbookError where GitHub does not answer, or not this token.
+        """
+        # A pull request is an issue as well, and has its events as one.
+        return read_dismissals(self._pages(f"/issues/{number}/events"))
 
     def _rules(self) -> Iterator[Answer]:
         yield from self._pages(f"/rules/branches/{self.branch}")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -71,6 +72,27 @@ def read_pulls(answers: Iterable[Answer]) -> tuple[tuple[Pull, ...], tuple[str, 
     pulls.sort(key=lambda pull: (pull.merged_at, pull.number))
     notes = [note for _, found in sorted(parts.items()) for note in _cut(found)]
     return tuple(pulls), (*_refusals(rules), *notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """Who dismissed a review, and when: GitHub keeps it apart from the review."""
+
+    by: str
+    """Numeric id."""
+    at: Instant
+
+
+def read_dismissals(answers: Iterable[Answer]) -> dict[str, Dismissal]:
+    """Read a pull request's events: review → how it was dismissed last."""
+    return {
+        str(row["dismissed_review"]["review_id"]): Dismissal(
+            by=_id(row["actor"]), at=instant(row["created_at"])
+        )
+        for answer in answers
+        for row in _json(answer)
+        if row["event"] == "review_dismissed"
+    }
 
 
 def _place(answer: Answer) -> tuple[str, int]:

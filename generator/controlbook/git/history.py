@@ -13,6 +13,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from controlbook.digest import sha256
 from controlbook.model import Arrival
 from controlbook.timeline import SECOND, Instant
 
@@ -110,7 +111,15 @@ def _arrivals(
         f"{base}:{path}" for base in sorted(bases) for path in (CODEOWNERS, PEOPLE)
     )
     bodies = repository.blobs(change.blob for _, change in events)
+    older = repository.blobs(
+        f"{commit.parents[0]}:{change.path}"
+        for commit, change in events
+        if commit.parents
+    )
     for commit, change in events:
+        old = (
+            older.get(f"{commit.parents[0]}:{change.path}") if commit.parents else None
+        )
         yield Arrival(
             path=change.path,
             merge=commit.id,
@@ -121,6 +130,7 @@ def _arrivals(
             codeowners=_of_base(around, commit, CODEOWNERS),
             people=_of_base(around, commit, PEOPLE),
             content=bodies.get(change.blob, b""),
+            before=sha256(old) if old is not None else "",
         )
 
 

@@ -213,6 +213,12 @@ class Repository:
             "--exclude-standard",
             "--full-name",
         )
+        # A submodule's folder is no file: only the index says that it is there.
+        for row in self.git("ls-files", "-z", "--stage", "--full-name").split(b"\0"):
+            mode, _, name = row.partition(b"\t")
+            path = decoded(name)
+            if mode.startswith(b"160000 ") and under(path, prefixes):
+                refuse_odd(path, "160000")
         top = self.root.resolve()
         found: dict[str, bytes] = {}
         for name in sorted(set(filter(None, listing.split(b"\0")))):
@@ -359,13 +365,23 @@ class Repository:
         self.git("switch", "--quiet", "--no-track", "--create", name, base)
 
     def tag(
-        self, name: str, rev: str, message: str, *, at: Instant, author: Author
+        self,
+        name: str,
+        rev: str,
+        message: str,
+        *,
+        at: Instant,
+        author: Author,
+        signed: bool = False,
     ) -> None:
-        """Make an annotated tag; a tag that exists is never moved."""
+        """Make an annotated tag; a tag that exists is never moved.
+
+        A signed one carries an SSH signature by the key that Git is configured for.
+        """
         self.git(
             "tag",
             "--annotate",
-            "--no-sign",
+            *(("--sign",) if signed else ("--no-sign",)),
             "--cleanup=verbatim",
             "--file=-",
             "--end-of-options",
@@ -374,6 +390,10 @@ class Repository:
             stdin=message.encode(),
             environment=identity(at, author),
         )
+
+    def untag(self, name: str) -> None:
+        """Take back a tag that nobody has seen yet."""
+        self.git("update-ref", "-d", f"refs/tags/{name}")
 
     def tag_object(self, name: str) -> bytes:
         """Give the raw bytes of an annotated tag."""
@@ -397,6 +417,23 @@ class Repository:
                 advice="set user.name and user.email with `git config`",
             ) from error
         return name, mail
+
+    def require_signing_key(self) -> None:
+        """Raise ControlbookError where Git has no SSH key to sign tags with here."""
+        found = {}
+        for key in ("gpg.format", "user.signingKey"):
+            try:
+                found[key] = self._text("config", "--get", key)
+            except GitFailedError:
+                found[key] = ""
+        if found["gpg.format"] != "ssh" or not found["user.signingKey"]:
+            message = "Git has no SSH key to sign the tag with"
+            raise ControlbookError(
+                message,
+                place=str(self.root),
+                advice="set `git config gpg.format ssh` and `git config user.signingKey"
+                " ~/.ssh/id_ed25519.pub`",
+            )
 
     def configure(self, name: str, mail: str) -> None:
         """Say who commits in this repository."""

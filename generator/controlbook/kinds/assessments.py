@@ -38,6 +38,8 @@ POLICY = {
     "signoff": LEVELS,
     "attestation": LEVELS,
     "checkpoint": ("none", "ssh", "rfc3161", "ssh+rfc3161"),
+    "release": ("none", "ssh"),
+    "annotation": ("none", "ticket"),
 }
 """What can be required of whom; an attestation needs what a sign-off needs, unless it
 is said apart."""

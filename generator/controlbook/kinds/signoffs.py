@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 
 from controlbook.digest import ZERO
 from controlbook.model import Conclusion, SignOff
+from controlbook.timeline import iso
 
 from .documents import FINDING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from controlbook.model import Assessment, Delegation
     from controlbook.reading import Fields
 
@@ -70,6 +73,7 @@ def read_attestation(
     if owned and members and record.person in around.people and not entitled:
         message = f"{record.person} does not own {control}; {owned.owner} does"
         advice = f"let {' or '.join(members)} run `attest`"
+        message += _dates(assessment, OWNER, members, record)
         fields.problem("person", message, advice)
     return record
 
@@ -95,7 +99,9 @@ def read_signoff(
     if record.person in around.people and not entitled:
         message = f"{record.person} is not the assessor of {number}"
         advice = f"let {assessor or 'an assessor'} run `signoff`, or delegate"
-        fields.problem("person", f"{message}; {assessor or 'nobody'} is", advice)
+        dates = _dates(assessment, ASSESSOR, (assessor,), record)
+        message = f"{message}; {assessor or 'nobody'} is{dates}"
+        fields.problem("person", message, advice)
     framework = around.frameworks.get(assessment.framework)
     if framework is not None:
         control = around.owners(framework, number).get(record.person)
@@ -112,6 +118,20 @@ def _delegated(delegation: Delegation, role: str, giver: str, record: SignOff) -
         and delegation.giver == giver
         and delegation.receiver == record.person
         and delegation.allows(record.claimed_at)
+    )
+
+
+def _dates(
+    assessment: Assessment, role: str, givers: Collection[str], record: SignOff
+) -> str:
+    """Name the dates of delegations to the person that do not hold then (T64)."""
+    return "".join(
+        f"; the delegation by {given.giver} holds from {iso(given.interval.start)} to"
+        f" {iso(given.ends)}, not at {iso(record.claimed_at)}"
+        for given in assessment.delegations
+        if (given.role, given.receiver) == (role, record.person)
+        and given.giver in givers
+        and not given.allows(record.claimed_at)
     )
 
 

@@ -130,6 +130,12 @@ class Delegation:
     revoked: Instant | None = None
     """When a later entry took it back; nothing after that counts."""
 
+    @property
+    def ends(self) -> Instant:
+        """When it ends: as granted, or earlier where it was taken back."""
+        end = self.interval.end
+        return end if self.revoked is None else min(end, self.revoked)
+
     def allows(self, moment: Instant) -> bool:
         """Tell whether the receiver may act at an instant."""
         return self.interval.contains(moment) and (

@@ -38,6 +38,8 @@ class Arrival:
     """The first parent's people.yml: whose keys were known before."""
     content: bytes = b""
     """The bytes themselves, which a signature is over."""
+    before: str = ""
+    """SHA-256 of the file in the first parent; empty where it was not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

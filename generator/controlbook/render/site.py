@@ -21,7 +21,8 @@ import sys
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from controlbook.errors import ControlbookError, Exit
+from controlbook.check import site_problems
+from controlbook.errors import ControlbookError, Exit, InvalidFiles
 from controlbook.timeline import SECOND
 
 from .pages import Page, navigation, pages, write
@@ -64,6 +65,9 @@ def build_site(
 
 def lay_down(book: Book, work: Path, files: Mapping[str, bytes]) -> Path:
     """Write page tree, theme and settings into `work`; give the settings' path."""
+    problems = site_problems(files)
+    if problems:
+        raise InvalidFiles(problems)
     if work.exists():
         shutil.rmtree(work)
     docs, theme = work / "docs", work / "theme"

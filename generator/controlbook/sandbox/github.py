@@ -299,7 +299,7 @@ class GitHub:
         if self._demands()["dismiss_stale_reviews_on_push"]:
             for review in pull.reviews:
                 if review.state == "APPROVED":
-                    review.state = "DISMISSED"
+                    review.dismiss(pull.author, self.clock.now(), None)
 
     # --- reviews ---
 
@@ -333,7 +333,7 @@ class GitHub:
         return replies.review(review, pull, self.repository)
 
     def _dismiss(
-        self, _actor: User, given: Query, number: str, review_id: str
+        self, actor: User, given: Query, number: str, review_id: str
     ) -> dict[str, Any]:
         pull = self._pull(number)
         if not given.get("message"):
@@ -342,10 +342,18 @@ class GitHub:
             if review.id == int(review_id):
                 if review.state == "COMMENTED":
                     refuse_action("Can not dismiss a commented review")
-                review.state = "DISMISSED"
+                review.dismiss(actor, self.clock.now(), given["message"])
                 pull.updated = self.clock.now()
                 return replies.review(review, pull, self.repository)
         raise Refusal(HTTPStatus.NOT_FOUND, "Not Found")
+
+    def _list_events(self, _actor: User, _query: Query, number: str) -> list[Any]:
+        found = [
+            replies.dismissal(r, r.dismissal, self.repository)
+            for r in self._pull(number).reviews
+            if r.dismissal
+        ]
+        return sorted(found, key=lambda row: (row["created_at"], row["id"]))
 
     # --- merging ---
 
@@ -511,6 +519,7 @@ class GitHub:
             r"/pulls/(\d+)/reviews/(\d+)/dismissals",
             _dismiss,
         ),
+        ("GET", r"/issues/(\d+)/events", _list_events),
         ("PUT", r"/pulls/(\d+)/merge", _merge),
         ("GET", r"/rulesets", _list_rulesets),
         ("GET", r"/rulesets/rule-suites", _list_suites),

@@ -48,6 +48,17 @@ class User:
         return self.email or f"{self.id}+{self.login}@users.noreply.github.com"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """Who took a review back, and when."""
+
+    by: User
+    at: Instant
+    message: str | None
+    was: str
+    """The state that it had, in lower case."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Review:
     """One review; dismissing changes its state."""
@@ -58,6 +69,13 @@ class Review:
     body: str
     commit: str
     submitted: Instant
+    dismissal: Dismissal | None = None
+
+    def dismiss(self, by: User, at: Instant, message: str | None) -> None:
+        """Take it back; the timeline keeps by whom and when."""
+        was = self.state.lower()
+        self.dismissal = Dismissal(by=by, at=at, message=message, was=was)
+        self.state = "DISMISSED"
 
 
 @dataclass(slots=True, kw_only=True)

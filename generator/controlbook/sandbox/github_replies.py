@@ -17,7 +17,7 @@ from .github_pulls import User
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .github_pulls import Pull, Review
+    from .github_pulls import Dismissal, Pull, Review
 
 WEB = "https://github.example"
 GITHUB = ("GitHub", "noreply@github.com")
@@ -157,6 +157,27 @@ def review(shown: Review, on: Pull, repository_name: str) -> dict[str, Any]:
         "submitted_at": _time(shown.submitted),
         "commit_id": shown.commit,
         "author_association": "MEMBER",
+    }
+
+
+def dismissal(shown: Review, of: Dismissal, repository_name: str) -> dict[str, Any]:
+    """Show, among a pull request's events, that a review was dismissed."""
+    id_ = 3_000_000 + shown.id
+    return {
+        "id": id_,
+        "node_id": f"RDE_{id_}",
+        "url": f"{WEB}/repos/{repository_name}/issues/events/{id_}",
+        "actor": user(of.by),
+        "event": "review_dismissed",
+        "commit_id": None,
+        "commit_url": None,
+        "created_at": _time(of.at),
+        "performed_via_github_app": None,
+        "dismissed_review": {
+            "state": of.was,
+            "review_id": shown.id,
+            "dismissal_message": of.message,
+        },
     }
 
 

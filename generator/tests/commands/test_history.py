@@ -39,7 +39,7 @@ def test_a_sound_programme_is_in_order(signed: Example) -> None:
 
 
 @pytest.mark.threat("T50")
-def test_a_later_broader_line_shows_old_and_new_owners(signed: Example) -> None:
+def test_t50_a_later_broader_line_shows_old_and_new_owners(signed: Example) -> None:
     text = OWNERS.replace(
         "/annotations/ @j-moreau", "/controls/ @c-novak\n/annotations/ @j-moreau"
     )
@@ -88,7 +88,7 @@ def test_an_edit_in_the_work_tree_is_compared_as_well(signed: Example) -> None:
         ),
     ],
 )
-def test_what_makes_codeowners_inert_is_an_error_with_its_line(
+def test_t51_what_makes_codeowners_inert_is_an_error_with_its_line(
     signed: Example, path: str, text: str, says: str
 ) -> None:
     signed.repository.git("reset", "--hard", "--quiet", "main")
@@ -119,7 +119,7 @@ def test_owners_says_who_could_approve_each_governed_path(signed: Example) -> No
 
 
 @pytest.mark.threat("T23")
-def test_dates_that_run_backwards_are_noticed(signed: Example) -> None:
+def test_t23_dates_that_run_backwards_are_noticed(signed: Example) -> None:
     signed.now = Instant(signed.now - 30 * DAY)
     forged = signed.commit({"README.md": b"hello\n"}, "Backdated\n")
     found = said(signed, "check")

@@ -7,8 +7,11 @@ import shutil
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+import keys
+import proven
 import pytest
 import released
+from running import controlbook
 
 from controlbook.commands.release import release
 from controlbook.digest import sha256
@@ -39,7 +42,10 @@ class KilledError(BaseException):
 @pytest.fixture(scope="module")
 def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with a signed programme, checked out, and its vault."""
-    root = tmp_path_factory.mktemp("signed")
+    return signed_programme(tmp_path_factory.mktemp("signed"))
+
+
+def signed_programme(root: Path) -> Path:
     made = released.Example(root)
     made.collect()
     made.annotate()
@@ -52,9 +58,11 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def options(root: Path, later: int = 0) -> Namespace:
+def options(root: Path, later: int = 0, *, sign: bool = False) -> Namespace:
     at = iso(released.instant("2028-03-01T09:00:00Z") + later)  # type: ignore[arg-type]
-    return Namespace(root=root / "clone", as_of=at, assessment=NAME, push=False)
+    return Namespace(
+        root=root / "clone", as_of=at, assessment=NAME, push=False, sign=sign
+    )
 
 
 def copied(signed: Path, root: Path) -> Path:
@@ -143,3 +151,50 @@ def test_t33_a_checkpoint_that_only_the_vault_has_is_copied_and_not_fought_over(
     assert done.code is Exit.FINE
     path = root / "clone" / "evidence" / "checkpoints" / "000001.json"
     assert path.read_bytes() == locked
+
+
+@pytest.mark.slow
+@pytest.mark.threat("T58")
+@pytest.mark.threat("T62")
+def test_a_release_is_signed_with_gits_own_key_or_refused(tmp_path: Path) -> None:
+    ring = proven.key_ring(tmp_path / "ring")
+    authority = keys.authority(tmp_path / "authority")
+    with proven.written(ring, authority, '{release: "ssh"}', trusted=False):
+        root = signed_programme(tmp_path / "x")
+    clone = Repository(root / "clone")
+    head = clone.head()
+
+    # Nobody to sign: nothing is written, and what to do is said.
+    with pytest.raises(ControlbookError, match="no SSH key to sign") as none:
+        release(options(root))
+    assert "git config gpg.format ssh" in none.value.advice
+    assert (none.value.code, clone.head()) == (Exit.USAGE, head)
+
+    # The wrong person: the tag is taken back before anything is published.
+    clone.git("config", "gpg.format", "ssh")
+    clone.git("config", "user.signingKey", str(ring / "a-okafor.pub"))
+    with pytest.raises(ControlbookError, match="by no key of a compliance officer"):
+        release(options(root))
+    assert clone.tags() == ()
+    assert not (root / "clone" / "build").exists()
+
+    clone.git("config", "user.signingKey", str(ring / "c-novak.pub"))
+    assert release(options(root)).code is Exit.FINE
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"c-novak {keys.public(ring / 'c-novak')}\n")
+    stock = f"gpg.ssh.allowedSignersFile={allowed}"
+    clone.git("-c", stock, "verify-tag", NAME)
+    found = controlbook(root, "verify", str(root / "clone" / "build" / f"{NAME}.zip"))
+    assert found.code is Exit.FINE, found.text
+    assert "whether the tag's key is c-novak's" in found.text
+
+    # A tag that somebody put there unsigned is not built upon.
+    (root / "clone" / "build" / f"{NAME}.zip").unlink()
+    message = clone.tag_object(NAME).decode().split("\n\n", 1)[1]
+    at = clone.commit_time(NAME)
+    clone.untag(NAME)
+    unsigned = message.partition("-----BEGIN")[0]
+    clone.tag(NAME, "HEAD", unsigned, at=at, author=released.BOT)
+    with pytest.raises(ControlbookError, match="carries no SSH signature") as bare:
+        release(options(root))
+    assert bare.value.code is Exit.INTEGRITY

@@ -243,6 +243,14 @@ BAD = {
         "          persist-credentials: false\n",
     ),
     "excessive-permissions": ("push", "", "      - run: make test\n"),
+    "cache-poisoning": (
+        "release",
+        NONE,
+        "      - uses: actions/setup-node@cdca7365b2dadb8aad0a33bc7601856ffabcc48e\n"
+        "        with:\n          cache: npm\n"
+        "      - uses: softprops/action-gh-release@"
+        "c062e08bd532815e2082a85e87e3ef29c3e6d191\n",
+    ),
     "artipacked": (
         "push",
         NONE,
