@@ -137,9 +137,7 @@ def make(folder: Path, sizes: Sizes) -> dict[str, float]:
     ).collect(Year(sizes), git)
     spent = time.process_time() - began
     stored = sum(
-        path.stat().st_size
-        for path in (folder / "vault").rglob("*")
-        if path.is_file()
+        path.stat().st_size for path in (folder / "vault").rglob("*") if path.is_file()
     )
     return {
         "seconds_a_day": spent / (sizes.days + 1),
@@ -266,7 +264,7 @@ def verified_alone(name: str) -> Callable[[Path], str]:
     def run(folder: Path) -> str:
         with tempfile.TemporaryDirectory() as out:
             with zipfile.ZipFile(folder / f"build-{name}" / f"{name}.zip") as archive:
-                archive.extractall(out)  # noqa: S202 - our own
+                archive.extractall(out)
             done = subprocess.run(
                 [sys.executable, f"{out}/{name}/verify.py"],
                 check=False,
@@ -321,7 +319,11 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT)
     parser.add_argument("--limit", type=int, default=900, help="seconds a step")
     options = vars(parser.parse_args())
-    one, folder, limit = options.pop("step"), options.pop("folder"), options.pop("limit")
+    one, folder, limit = (
+        options.pop("step"),
+        options.pop("folder"),
+        options.pop("limit"),
+    )
     wanted = [name for name in options.pop("steps").split(",") if name]
     sizes = Sizes(**options)
     place = folder / sizes.name

@@ -188,6 +188,7 @@ def _sight(
         (
             move
             for run in ledger.config
+            if first.window.end < run.window.end and run.window.start < horizon.end
             for move in run.transitions
             if first.window.end <= move.at < horizon.end
         ),

@@ -9,7 +9,7 @@ apart from `controlbook verify`, so that the two can be compared. In order, it c
  2. files     SHA256SUMS against the files: nothing swapped, extra or absent
  3. form      every JSON document is canonical (RFC 8785: strings, whole numbers)
  4. ledger    each stream's run manifests form a chain, up to the head in release.tag,
-              and the lists that were too long for them are here, in lists/
+              and the lists too long for them that the report rests on are here
  5. sources   sources.json names the files in sources/, and release.tag names it
  6. coverage  the runs cover the period, or facts.json publishes the gap
  7. packs     records carried here have the Merkle roots that the manifests name, and
@@ -29,7 +29,7 @@ import re
 import stat
 import sys
 import unicodedata
-import zlib
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ LONGEST = 260
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/([0-9a-f]{64})\.leaves\Z")
-LISTED = re.compile(r"lists/([0-9a-f]{64})\.ndjson\.gz\Z")
 HIDDEN = re.compile(rb"#[0-9a-f]{64}\Z")
 PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
 TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
@@ -218,7 +217,7 @@ class Bundle:
         self.sources: Table = {}  # the human files as sources.json reads them
         self.tag: Table | None = None
         self.runs: dict[str, list[Run]] = {}
-        self.lists: set[str] = set()  # the files in lists/ that manifests name
+        self.unread: Table = {}  # what is not checked here, and in how many runs
         self.whole = True  # the ledger reaches every head that the tag names
         self.step = ""
         self.faults: dict[tuple[int, str, str], None] = {}  # in order, each once
@@ -345,8 +344,6 @@ def ledger(b: Bundle) -> None:
         head(b, stream, list(chains.get(stream, {}).values()), due.get(stream))
     if b.whole:
         checkpoints(b, chains)
-        for path in sorted(set(filter(LISTED.match, b.files)) - b.lists):
-            b.wrong(f"{path}: no run manifest names this list")
 
 
 def chain(
@@ -355,19 +352,21 @@ def chain(
     """Check one chain, each link against the one before."""
     prev, last = "0" * 64, ""
     rules: Table = {}
+    due, own = lists_due(b, stream, digests)
     for seq in range(1, max(digests) + 1):
         path = f"ledger/{stream}/{seq:06d}.json"
         if seq not in digests:
             b.wrong(f"{path}: is missing, though later ones follow it")
             continue
-        m = with_lists(b, path, b.document(path))
-        own = [m.get(name) for name in ("type", "stream", "seq")]
-        same = own == ["controlbook/run/1", stream, seq]
+        m = with_lists(b, path, b.document(path), due.get(seq, set()), own)
+        said = [m.get(name) for name in ("type", "stream", "seq")]
+        same = said == ["controlbook/run/1", stream, seq]
         b.must(same, path, "its type, stream or seq is not that of its name")
         b.must(m.get("prev") == prev, path, "prev does not name the manifest before it")
         prev = digests[seq]
         gone, new = m.get("rules_removed", []), m.get("rules", [])
-        rules = {key: row for key, row in rules.items() if key not in gone}
+        kept = {} if m.get("anew") else rules
+        rules = {key: row for key, row in kept.items() if key not in gone}
         rules.update({row["key"]: row for row in new})
         run = run_of(path, m, rules)
         once = (("id", m["run"]["id"]), ("window", (stream, run.start, run.end)))
@@ -383,11 +382,16 @@ def chain(
             moves = [moment(move["at"]) for move in m.get("transitions", [])]
             within = all(run.start <= at < run.end for at in moves)
             b.must(within, path, "a transition lies outside its window")
-        count(b, run)
+        if "rules" in due.get(seq, ALL_LISTS):
+            count(b, run, own is not None)
         b.runs.setdefault(stream, []).append(run)
 
 
+ALL_LISTS = {"rules"}
 IN_COVERAGE = ("expected", "collected", "missing")
+OF_RULES = {"rules", "rules_removed"}
+BY_ACCOUNT = {"rules", "transitions", "missing", "observations", "event_counts"}
+BY_ACCOUNT |= {"events", "chains"}
 PLACED = ("evidence", "account", "region")
 MOVED = ("instance", "resource", "before", "after")
 ORDER = {
@@ -397,50 +401,126 @@ ORDER = {
 """By what the rows of a list are put in order, where their order matters."""
 
 
-def with_lists(b: Bundle, path: str, m: Table) -> Table:
-    """Put the lists that were too long for a manifest back where they belong."""
-    holders = [each for each in m.get("objects", []) if each["role"][:5] == "list:"]
-    found: dict[str, list[Any]] = {}
-    for each in holders:
-        name, where = each["role"][5:], f"lists/{each['sha256']}.ndjson.gz"
-        b.lists.add(where)
-        text = f"its list of {name} is not carried: {where} is absent"
-        b.must(where in b.files, path, text)
-        lines = list_lines(b, where, each, f"is not the list of {name} in {path}")
-        found.setdefault(name, []).extend(map(parse, lines))
+def lists_of(m: Table) -> dict[str, list[Table]]:
+    """Give the objects that hold the lists of a manifest, by the list's name."""
+    found: dict[str, list[Table]] = {}
+    for each in m.get("objects", []):
+        if each["role"].startswith("list:"):
+            found.setdefault(each["role"][5:], []).append(each)
+    return found
+
+
+def lists_due(b: Bundle, stream: str, digests: Any) -> tuple[Table, Any]:
+    """Say which lists of each run must be here, and whose rows; nothing: all of them.
+
+    The lists of the runs that the period rests on; rules since they were last written
+    anew. What else was too long for the manifests is noted as not checked.
+    """
+    table = {seq: b.document(f"ledger/{stream}/{seq:06d}.json") for seq in digests}
+    moved = {seq: set(lists_of(m)) for seq, m in table.items()}
+    if not any(moved.values()):
+        return {}, None
+    scope = scope_of(b.facts["scope"])
+    runs = {seq: run_of("", m, {}) for seq, m in table.items()}
+    config = [b.json[path] for path in b.json if path.startswith("ledger/config/")]
+    ends = [run.end for run in (run_of("", m, {}) for m in config) if run.regular]
+    start = max((end for end in ends if end <= scope.start), default=scope.start)
+    near = {seq for seq, run in runs.items() if rests_on_run(stream, run, start, scope)}
+    first, last = 1, max(runs)
+    if any("rules" in names for names in moved.values()):
+        last, opening = max(near, default=0), min(near, default=0)
+        anew = [seq for seq, m in table.items() if m.get("anew") and seq <= opening]
+        first = max(anew, default=1)
+    due = {}
+    for seq, names in moved.items():
+        due[seq] = OF_RULES if first <= seq <= last else set()
+        due[seq] = due[seq] | (names - OF_RULES - {"objects"} if seq in near else set())
+        note(b, names - due[seq] - {"objects"}, "the lists of runs beyond the period")
+        note(b, names & due[seq] & BY_ACCOUNT, "other accounts' rows, and sums over all")
+        note(b, names & {"objects"}, "which source packs were stored")
+    return due, {*scope.accounts, "all"}
+
+
+def rests_on_run(stream: str, run: Run, start: str, scope: Scope) -> bool:
+    """Tell whether the report may rest on the lists of a run."""
+    if stream == "config":
+        return run.end >= start and run.start < scope.end
+    # What is looked at every few days speaks for the days around; reviews come later.
+    slack = datetime.fromisoformat(run.end) + timedelta(days=2)
+    return stream == "reviews" or slack.isoformat(timespec="milliseconds") >= start
+
+
+def note(b: Bundle, names: set[str], what: str) -> None:
+    """Count the runs of which something is not checked here."""
+    if names:
+        b.unread[what] = b.unread.get(what, 0) + 1
+
+
+def with_lists(b: Bundle, path: str, m: Table, due: Any, own: Any) -> Table:
+    """Put the lists that were too long for a manifest back where they belong.
+
+    Of lists with one line an account, and of rules and transitions anywhere, only the
+    rows of these accounts; those have to be here.
+    """
     m = dict(m, coverage=dict(m.get("coverage", {})))
-    for name, own in found.items():
+    for name, holders in lists_of(m).items():
         part = m["coverage"] if name in IN_COVERAGE else m
-        kept = holders if name == "objects" else []
-        text = f"its {name} stand there, and in a list of their own"
-        b.must(part.get(name, []) == kept, path, text)
-        part[name] = (sorted(own, key=ORDER[name]) if name in ORDER else own) + kept
+        here = part.get(name, [])
+        here = [row for row in here if name != "objects" or row["role"] == "source"]
+        b.must(not here, path, f"its {name} stand there, and in a list of their own")
+        if name in due:
+            lines = [line for each in holders for line in list_lines(b, path, each)]
+            if name in BY_ACCOUNT:
+                lines = account_lines(b, path, m, name, lines, own)
+            else:
+                whole = len(lines) == sum(each["records"] for each in holders)
+                b.must(whole, path, f"its list of {name} is not whole")
+            rows = list(map(parse, lines))
+            if name in BY_ACCOUNT:
+                rows = [row for line in rows for row in line["rows"]]
+            part[name] = sorted(rows, key=ORDER[name]) if name in ORDER else rows
+    for name in ("rules", "transitions") if own else ():
+        m[name] = [row for row in m.get(name, []) if row["account"] in own]
     return m
 
 
-def list_lines(b: Bundle, where: str, each: Table, text: str) -> list[bytes]:
-    """Give the lines of a list, if it is the object that its manifest names."""
-    body, content = b.files.get(where, b""), b""
-    inflate = zlib.decompressobj(31)
-    try:
-        content = inflate.decompress(body, each["content_size"] + 1)
-    except zlib.error as error:
-        text = f"{text}: {error}"
-    *lines, rest = content.split(b"\n")
-    same = (
-        (sha256(body), len(body)) == (each["sha256"], each["size"])
-        and (inflate.eof, inflate.unused_data, rest) == (True, b"", b"")
-        and len(content) == each["content_size"]
-        and sha256(content) == each["content_sha256"]
-        and lines == sorted(lines)
-        and (len(lines), merkle(lines)) == (each["records"], each["records_root"])
-    )
-    b.must(same or where not in b.files, where, text)
+def account_lines(
+    b: Bundle, path: str, m: Table, name: str, lines: list[bytes], own: Any
+) -> list[bytes]:
+    """Give these accounts' lines; what the index says they have must be among them."""
+    index = [each for each in m["objects"] if each["role"] == "index"]
+    rows = [parse(line) for each in index for line in list_lines(b, path, each)]
+    whole = len(rows) == sum(each["records"] for each in index)
+    b.must(len(index) == 1 and whole, path, "has no index of its lists, or not all of it")
+    due = {r["leaves"][name]: r["account"] for r in rows if name in r["leaves"]}
+    due = {leaf_: account for leaf_, account in due.items() if account in own}
+    found = {leaf(line).hex(): line for line in lines}
+    for digest, account in sorted(due.items()):
+        line = found.get(digest)
+        tree = parse(line) if line else {"account": "", "rows": []}
+        same = {tree["account"], *(row["account"] for row in tree["rows"])} == {account}
+        b.must(same, path, f"its list of {name} lacks what {account} has in it")
+    strange = [d for d, x in found.items() if d not in due and parse(x)["account"] in own]
+    b.must(not strange, path, f"its index lacks a line of its list of {name}")
+    return [line for digest, line in found.items() if digest in due]
+
+
+def list_lines(b: Bundle, path: str, each: Table) -> list[bytes]:
+    """Give the lines of a list that are here, if it is the one a manifest names."""
+    name, where = each["role"].replace("list:", "list of "), carried(each)
+    b.must(where in b.files, path, f"its {name} is not carried: {where} is absent")
+    leaves, lines = leaves_of(b.files.get(where, b""))
+    root = (len(leaves), root_of(leaves).hex())
+    same = root == (each["records"], each["records_root"])
+    b.must(same or where not in b.files, where, f"is not the {name} in {path}")
     return lines if same else []
 
 
-def count(b: Bundle, run: Run) -> None:
-    """Add up a run's rules in force: their root and counts are those of the run."""
+def count(b: Bundle, run: Run, part: bool) -> None:
+    """Add up a run's rules in force: their root and counts are those of the run.
+
+    Of a part of the accounts, each rule's own counts alone can be added up.
+    """
     counts: dict[str, int] = {}
     for row in run.rules.values():
         own = row.get("counts", {})
@@ -448,6 +528,8 @@ def count(b: Bundle, run: Run) -> None:
         b.must(same, run.path, f"counts of {row['rule']} are not its population")
         for state, number in own.items():
             counts[state] = counts.get(state, 0) + number
+    if part:
+        return
     root = merkle(canonical(run.rules[key]) for key in sorted(run.rules))
     b.must(run.m["rules_root"] == root, run.path, "rules_root is not that of its rules")
     same = counts == run.m.get("counts", {})
@@ -583,19 +665,27 @@ def packs(b: Bundle) -> None:
 
 def pack(b: Bundle, path: str, data: bytes, owner: str, stored: Table) -> None:
     """Compare one pack with the manifest that owns it."""
-    *lines, rest = data.split(b"\n")
-    hidden = [line for line in lines if line.startswith(b"#")]
-    if rest or not lines or not all(HIDDEN.match(line) for line in hidden):
+    leaves, _ = leaves_of(data)
+    if not leaves:
         b.wrong(f"{path}: a line is neither a record nor a leaf hash")
         return
+    same = root_of(leaves).hex() == stored["records_root"]
+    b.must(same, path, f"its Merkle root is not the one in {owner}")
+    same = len(leaves) == stored["records"]
+    b.must(same, path, f"it has not the records that {owner} counts")
+
+
+def leaves_of(data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Give the leaf hashes of a pack, and the records shown; none of what is none."""
+    *lines, rest = data.split(b"\n")
+    shown_ = [line for line in lines if not line.startswith(b"#")]
+    if rest or not all(HIDDEN.match(x) for x in lines if x.startswith(b"#")):
+        return [], []
     leaves = [
         bytes.fromhex(line[1:].decode()) if line.startswith(b"#") else leaf(line)
         for line in lines
     ]
-    same = root_of(leaves).hex() == stored["records_root"]
-    b.must(same, path, f"its Merkle root is not the one in {owner}")
-    same = len(lines) == stored["records"]
-    b.must(same, path, f"it has not the records that {owner} counts")
+    return leaves, shown_
 
 
 def needed(b: Bundle) -> set[str]:
@@ -620,6 +710,7 @@ def needed(b: Bundle) -> set[str]:
         asked = {query_of(row) for row in rows if row["account"] in scope.accounts}
         if run.end > scope.start and run.start < scope.end and queries & asked:
             stored += run.stored("records")
+    stored = [each for each in stored if not each["role"].startswith("list:")]
     return {carried(each) for each in stored if each.get("records_root")}
 
 
@@ -708,7 +799,7 @@ def release(b: Bundle) -> None:
             b.wrong(f"{path}: was swapped: it is not what manifest.json names")
     for path in sorted(set(b.files) - set(listed) - ALONE):
         known = path.startswith("sources/") or PACK.match(path) or MANIFEST.match(path)
-        known = known or BESIDE.match(path) or LISTED.match(path)
+        known = known or BESIDE.match(path)
         b.must(known, path, "is an extra file: manifest.json lacks it")
     for path in sorted(ALONE - set(b.files)):
         b.wrong(f"{path}: is absent, and every bundle has one")
@@ -962,7 +1053,7 @@ STEPS = {
     "release": release,
     "sign-offs": signoffs,
 }
-UNREADABLE = (Wrong, LookupError, TypeError, ValueError, AttributeError)
+UNREADABLE = (Wrong, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def verify(folder: str) -> tuple[int, Bundle]:
@@ -1001,6 +1092,8 @@ def main(arguments: list[str] | None = None) -> int:
     print("\nNot checked here:")
     for text in NOT_CHECKED:
         print(f"- {text}")
+    for text, runs in b.unread.items():
+        print(f"- {text}, of {runs} runs: they are not carried (controlbook --raw)")
     print(f"\nexit code {code}")
     return code
 

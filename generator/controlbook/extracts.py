@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .assess import opening_run
 from .digest import NotCanonicalError, leaf_hash, parse_canonical, root_of_hashes
+from .manifest import is_list
 from .model import heard_in
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def carried_packs(
     return {
         stored.content_sha256: stored
         for stored in found
-        if stored.records_root and stored.content_sha256
+        if stored.records_root and stored.content_sha256 and not is_list(stored)
     }
 
 

@@ -16,7 +16,7 @@ from .digest import leaf_hash, root_of_hashes
 from .manifest import RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .model import RuleInstance
 
@@ -31,11 +31,11 @@ class RulesInForce:
         """Begin with no rules."""
         self.counts: Counter[str] = Counter()
         """State → resources, over all rules."""
-        self._rules: tuple[RuleInstance, ...] = ()
+        self._rules: Sequence[RuleInstance] = ()
         self._rows: dict[str, RuleInstance] = {}
         self._leaves: dict[str, bytes] = {}
         self._places: Counter[tuple[str, str]] = Counter()
-        self._root = root_of_hashes([])
+        self._root: str | None = None
 
     def get(self, key: str) -> RuleInstance | None:
         """Find the row of a rule instance."""
@@ -44,6 +44,8 @@ class RulesInForce:
     @property
     def root(self) -> str:
         """Give the Merkle root over all rows, by key."""
+        if self._root is None:
+            self._root = self.root_over(self._rules)
         return self._root
 
     @property
@@ -51,7 +53,7 @@ class RulesInForce:
         """Count the account × Regions that have rules."""
         return len(self._places)
 
-    def take(self, rules: tuple[RuleInstance, ...]) -> RuleChanges:
+    def take(self, rules: Sequence[RuleInstance]) -> RuleChanges:
         """Put other rows in force; give key → (old, new) of each that differs."""
         if rules is self._rules:
             return {}
@@ -75,7 +77,7 @@ class RulesInForce:
                 self._leaves[key] = leaf_hash(RULE.line(new))
         self._rules = rules
         if changes:
-            self._root = self.root_over(rules)
+            self._root = None
         return changes
 
     def root_over(self, rules: Iterable[RuleInstance]) -> str:

@@ -29,7 +29,7 @@ from .vault import NotInVaultError
 from .vault.packs import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .extracts import Extract
     from .model import (
@@ -229,7 +229,7 @@ def _by_instance(rows: Iterable[Standing]) -> dict[str, tuple[Standing, ...]]:
 
 def _root_faults(
     run: Run,
-    rows: tuple[RuleInstance, ...],
+    rows: Sequence[RuleInstance],
     states: Mapping[str, tuple[Standing, ...]],
     assessment: Assessment,
 ) -> Faults:

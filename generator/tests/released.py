@@ -417,7 +417,7 @@ class Example:
 
     def sign(self) -> None:
         programme = self.programme
-        library, ledger = programme.library, programme.ledger
+        library, ledger = programme.library, programme.ledger_of(NAME)
         found, assessment = programme.findings(NAME), programme.assessment(NAME)
         self.merge(
             {

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -16,13 +15,14 @@ from tampering import Files, edited, opened, resealed, retagged, unpacked, zippe
 from tampering import rechained as chained
 
 from controlbook import bundle_verify, manifest
-from controlbook.digest import sha256
+from controlbook.digest import leaf_hash, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.keeping import kept
 from controlbook.ledger import chain_problems, read_ledger
 from controlbook.lists import CACHE, of_bundle, of_vault
+from controlbook.reach import Reach
 from controlbook.sandbox.tiny import tiny
-from controlbook.timeline import Instant
+from controlbook.timeline import Instant, Interval, instant
 from controlbook.vault import NotInVaultError, VaultUnavailableError
 from controlbook.vault.directory import DirectoryVault
 from controlbook.verify import verify
@@ -67,7 +67,7 @@ def both(files: Files, folder: Path) -> tuple[int, str, int, str]:
 def holders(files: Files, name: str) -> list[str]:
     """Give where the objects of a list lie, over all run manifests."""
     return [
-        f"lists/{row['sha256']}.ndjson.gz"
+        f"packs/{row['content_sha256']}.leaves"
         for path in sorted(files)
         if path.startswith("ledger/") and "checkpoints" not in path
         for row in json.loads(files[path])["objects"]
@@ -81,9 +81,11 @@ def test_every_list_moves_and_the_release_verifies(
     first = json.loads(good["ledger/config/000001.json"])
     lists = set(manifest.LISTS) - {"objects"}
     assert not lists & {*first, *first["coverage"]}
-    assert all(row["role"].startswith("list:") for row in first["objects"])
+    roles = {row["role"].partition(":")[0] for row in first["objects"]}
+    assert roles == {"list", "index", "records", "state"}
     for name in ("transitions", "pulls", "objects", "rules", "queries", "expected"):
         assert holders(good, name), name
+    assert not set(holders(good, "objects")) & good.keys()
     code, said, own_code, own = both(good, tmp_path)
     assert (code, own_code) == (0, 0), (said, own)
     example, _ = made
@@ -118,8 +120,8 @@ def test_what_a_collector_moves_its_next_run_reads(
             assert (one.transitions, one.rules) == (other.transitions, other.rules)
             assert sorted(one.queries) == sorted(other.queries)
             named = [each for each in one.objects if not manifest.is_list(each)]
-            assert named == sorted(other.objects)
-        lost = next(each for each in at.runs[1].objects if manifest.is_list(each))
+            assert sorted(named) == sorted(other.objects)
+        lost = next(o for o in at.runs[0].objects if o.role == "list:rules")
         (at.vault.root / lost.key).unlink()
         with pytest.raises(ControlbookError) as caught:
             at.collect("2028-01-04T06:00:00Z")
@@ -141,9 +143,11 @@ def _absent(files: Files) -> Files:
     return {name: data for name, data in files.items() if name != path}
 
 
-def _changed(change: Callable[[bytes], bytes]) -> Callable[[Files], Files]:
+def _changed(
+    change: Callable[[bytes], bytes], name: str = "transitions"
+) -> Callable[[Files], Files]:
     def forge(files: Files) -> Files:
-        path = holders(files, "transitions")[0]
+        path = holders(files, name)[0]
         return {**files, path: change(files[path])}
 
     return forge
@@ -151,15 +155,27 @@ def _changed(change: Callable[[bytes], bytes]) -> Callable[[Files], Files]:
 
 def _again(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
     def packed(body: bytes) -> bytes:
-        lines = gzip.decompress(body).splitlines(keepends=True)
-        return gzip.compress(b"".join(change(lines)), mtime=0)
+        return b"".join(change(body.splitlines(keepends=True)))
 
     return packed
 
 
+def _hidden(line: bytes) -> bytes:
+    return b"#" + leaf_hash(line.rstrip(b"\n")).hex().encode() + b"\n"
+
+
+def _withheld(name: str) -> Callable[[Files], Files]:
+    """Show a line of an account in scope as a leaf hash: every root still agrees."""
+
+    def forge(files: Files) -> Files:
+        path = next(p for p in holders(files, name) if not files[p].startswith(b"#"))
+        return {**files, path: _again(lambda x: [_hidden(x[0]), *x[1:]])(files[path])}
+
+    return forge
+
+
 def _strayed(files: Files) -> Files:
-    body = gzip.compress(b"{}\n", mtime=0)
-    return {**files, f"lists/{sha256(body)}.ndjson.gz": body}
+    return {**files, f"packs/{sha256(b'stray')}.leaves": b"{}\n"}
 
 
 def _emptied(files: Files) -> Files:
@@ -212,13 +228,6 @@ def _beside(files: Files) -> Files:
             marks=pytest.mark.threat("T03"),
         ),
         pytest.param(
-            _changed(_again(lambda lines: [*lines, b" " * (1 << 24) + b"\n"])),
-            "is not its list:transitions",
-            "is not the list of transitions",
-            id="a bomb",
-            marks=pytest.mark.threat("T02"),
-        ),
-        pytest.param(
             _changed(_again(lambda lines: lines[:-1])),
             "is not its list:transitions",
             "is not the list of transitions",
@@ -226,18 +235,25 @@ def _beside(files: Files) -> Files:
             marks=pytest.mark.threat("T03"),
         ),
         pytest.param(
-            _changed(_again(lambda lines: lines[::-1])),
-            "is not its list:transitions",
-            "is not the list of transitions",
+            _changed(_again(lambda lines: lines[::-1]), "rules"),
+            "is not its list:rules",
+            "is not the list of rules",
             id="reordered",
             marks=pytest.mark.threat("T16"),
         ),
         pytest.param(
-            _changed(lambda body: body + gzip.compress(b"", mtime=0)),
-            "is not its list:transitions",
-            "is not the list of transitions",
-            id="a second member",
-            marks=pytest.mark.threat("T02"),
+            _withheld("transitions"),
+            "are withheld",
+            "its list of transitions lacks what",
+            id="an account's line withheld",
+            marks=pytest.mark.threat("T13"),
+        ),
+        pytest.param(
+            _withheld("queries"),
+            "is not the whole list of queries",
+            "its list of queries is not whole",
+            id="a row withheld",
+            marks=pytest.mark.threat("T13"),
         ),
         pytest.param(
             _changed(
@@ -250,8 +266,8 @@ def _beside(files: Files) -> Files:
         ),
         pytest.param(
             _strayed,
-            "no run manifest names this list",
-            "no run manifest names this list",
+            "no run manifest names this pack",
+            "no run manifest names this pack",
             id="one too many",
         ),
         pytest.param(
@@ -291,11 +307,15 @@ def test_t20_every_flipped_byte_of_a_list_is_noticed(good: Files) -> None:
         if path.startswith("ledger/")
     }
     path = holders(good, "transitions")[0]
-    assert chain_problems(ledger, of_bundle(good)) == ()
+    span = Interval(instant("2028-02-12T00:00:00Z"), instant("2028-02-17T00:00:00Z"))
+    reach = Reach(span=span, accounts=frozenset({released.PROD, released.STAGING}))
+    assert chain_problems(ledger, of_bundle(good), reach) == ()
     for index in range(len(good[path])):
         bad = bytearray(good[path])
         bad[index] ^= 1
-        assert chain_problems(ledger, of_bundle({**good, path: bytes(bad)})), index
+        assert chain_problems(
+            ledger, of_bundle({**good, path: bytes(bad)}), reach
+        ), index
 
 
 # --- the vault ------------------------------------------------------------------------
@@ -368,7 +388,10 @@ def test_a_remote_list_is_read_once_and_a_damaged_copy_anew(
 ) -> None:
     example, _ = made
     vault = Remote(example.vault.root)  # type: ignore[attr-defined] # a folder
-    lists = of_vault(lambda: vault, tmp_path / CACHE)
+
+    def lists(stored: StoredObject) -> list[bytes]:
+        return list(of_vault(lambda: vault, tmp_path / CACHE)(stored))
+
     stored = moved_transitions(example)
     lines = lists(stored)
     assert (lists(stored), vault.asked) == (lines, 1)
@@ -386,6 +409,8 @@ def test_lists_are_kept_like_every_other_object(
 ) -> None:
     programme = made[0].programme
     wanted = Instant(1)
-    items = kept(programme.library, programme.ledger, {}, lambda _: wanted)
+    items = kept(
+        programme.library, programme.ledger, {}, lambda _: wanted, programme.lists
+    )
     roles = {item.role for item in items}
     assert {"list:transitions", "list:objects", "source", "state"} <= roles

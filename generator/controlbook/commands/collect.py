@@ -100,10 +100,10 @@ def _source(stream: str, programme: Programme) -> Source:
 
 def _our_record(programme: Programme) -> object:
     """Fold what the config stream recorded; without it there is nothing to compare."""
-    runs = programme.ledger.config
+    runs = programme.whole_ledger.config
     opening = programme.state_after(runs[0]) if runs else ()
     record = import_module("controlbook.sources.audit_manager").OurRecord
-    return record.of(programme.ledger, opening)
+    return record.of(programme.whole_ledger, opening)
 
 
 def _about() -> tuple[tuple[str, str], ...]:
