@@ -49,7 +49,7 @@ from .repeats import repeats
 from .timeline import Interval, iso, subtract, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .history import Pieces
     from .model import Ledger, ManualEvidence
@@ -75,6 +75,8 @@ class _Sight:
     horizon: Interval
     """From the opening state to the end of collection (or of the period)."""
     runs: tuple[Run, ...]
+    sighted: tuple[coverage.Sighted, ...]
+    """The same, prepared for the rules that controls name."""
     pieces: Mapping[tuple[str, str], Pieces]
     by_instance: Mapping[str, tuple[str, ...]]
     """instance key → its resources, less those that count in another Region."""
@@ -98,7 +100,7 @@ class _Sight:
         """Give the stretches in which runs could not cover one account × Region."""
         key = (account, region)
         if key not in self.places:
-            self.places[key] = coverage.place_holes(self.runs, account, region)
+            self.places[key] = coverage.place_holes(self.sighted, account, region)
         return self.places[key]
 
     def deployment(
@@ -107,7 +109,7 @@ class _Sight:
         """Follow one demanded rule in one account × Region through the runs."""
         key = (evidence, account, region)
         if key not in self.deployed:
-            found = coverage.deployment(evidence, self.runs, account, region)
+            found = coverage.deployment(evidence, self.sighted, account, region)
             self.deployed[key] = found
         return self.deployed[key]
 
@@ -126,7 +128,13 @@ def assess(
     framework = library.frameworks[assessment.framework]
     in_scope = [framework.requirements[n] for n in assessment.requirements]
     control_ids = sorted({c for item in in_scope for c in item.controls})
-    sight = _sight(ledger, opening, assessment)
+    demanded = {
+        evidence.identifier
+        for name in control_ids
+        for evidence in library.controls[name].evidence
+        if isinstance(evidence, ConfigRule)
+    }
+    sight = _sight(ledger, opening, assessment, demanded)
     controls = {
         name: _control(library, assessment, sight, ledger, name) for name in control_ids
     }
@@ -169,7 +177,10 @@ def _order(item: Deviation | Gap) -> tuple[Instant, str]:
 
 
 def _sight(
-    ledger: Ledger, opening: tuple[Standing, ...], assessment: Assessment
+    ledger: Ledger,
+    opening: tuple[Standing, ...],
+    assessment: Assessment,
+    demanded: Collection[str],
 ) -> _Sight | None:
     period = assessment.period
     first = opening_run(ledger.config, period)
@@ -210,6 +221,7 @@ def _sight(
         period=period,
         horizon=horizon,
         runs=runs,
+        sighted=coverage.sighted(runs, demanded),
         pieces=pieces,
         by_instance={key: tuple(names) for key, names in by_instance.items()},
         repeated=repeated,
@@ -579,16 +591,18 @@ def _unmapped(
         if row.account in accounts and row.region in assessment.regions
     }
     found: list[Deviation] = []
+    windows = union(run.window for run in sight.runs)
     for key, row in rows.items():
-        holes = (
-            *sight.place_holes(row.account, row.region),
-            *sight.no_runs,
-        )
-        seen = coverage.covered(
-            sight.runs, holes, union(run.window for run in sight.runs)
-        )
-        for resource in sight.by_instance.get(key, ()):
-            for piece in sight.pieces[key, resource]:
-                if piece.state is State.NON_COMPLIANT:
-                    found.extend(_deviations(sight, row, resource, piece, seen))
+        bad = [
+            (resource, piece)
+            for resource in sight.by_instance.get(key, ())
+            for piece in sight.pieces[key, resource]
+            if piece.state is State.NON_COMPLIANT
+        ]
+        if not bad:
+            continue
+        holes = (*sight.place_holes(row.account, row.region), *sight.no_runs)
+        seen = coverage.covered(sight.runs, holes, windows)
+        for resource, piece in bad:
+            found.extend(_deviations(sight, row, resource, piece, seen))
     return _unique_deviations(d for d in found if d.id not in mapped)

@@ -2,7 +2,7 @@
 """The rules in force at the end of a chain, and what a run changed of them.
 
 Rules enforced here:
-- a row is counted and hashed when it changes, and not again: a thousand accounts have
+- a row is counted when it changes, hashed when a root is asked for, and not again: a thousand accounts have
   800,000 of them, of which a day changes some.
 """
 
@@ -70,11 +70,11 @@ class RulesInForce:
         for key, (old, new) in changes.items():
             if old:
                 self._count(old, -1)
-                del own[key], self._leaves[key]
+                del own[key]
+                self._leaves.pop(key, None)
             if new:
                 self._count(new, 1)
                 own[key] = new
-                self._leaves[key] = leaf_hash(RULE.line(new))
         self._rules = rules
         if changes:
             self._root = None
@@ -82,15 +82,16 @@ class RulesInForce:
 
     def root_over(self, rules: Iterable[RuleInstance]) -> str:
         """Give the Merkle root over rows, by key; what is in force has its hash."""
-        own, leaves = self._rows, self._leaves
-        return root_of_hashes(
-            [
-                leaves[row.key]
-                if (old := own.get(row.key)) is row or old == row
-                else leaf_hash(RULE.line(row))
-                for row in sorted(rules, key=attrgetter("key"))
-            ]
-        )
+        ordered = sorted(rules, key=attrgetter("key"))
+        return root_of_hashes(list(map(self._leaf, ordered)))
+
+    def _leaf(self, row: RuleInstance) -> bytes:
+        old = self._rows.get(row.key)
+        if old is not row and old != row:
+            return leaf_hash(RULE.line(row))
+        if row.key not in self._leaves:
+            self._leaves[row.key] = leaf_hash(RULE.line(row))
+        return self._leaves[row.key]
 
     def _count(self, row: RuleInstance, sign: int) -> None:
         for state, count in row.counts:
