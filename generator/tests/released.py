@@ -20,7 +20,7 @@ from controlbook.ledger import (
     rule_key,
     state_lines,
 )
-from controlbook.manifest import long_lists
+from controlbook.manifest import long_lists, starts_anew
 from controlbook.model import (
     Pull,
     Review,
@@ -344,6 +344,7 @@ class Example:
             pulls=pulls,
             objects=objects,
         )
+        run = replace(run, anew=starts_anew(run, chain))
         lists = tuple(
             self._store(role, pack(lines), stream)
             for role, lines in long_lists(run, previous)

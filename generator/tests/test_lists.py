@@ -18,11 +18,13 @@ from controlbook import bundle_verify, manifest
 from controlbook.digest import leaf_hash, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.keeping import kept
-from controlbook.ledger import chain_problems, read_ledger
+from controlbook.later import at_hand
+from controlbook.ledger import chain_problems, read_heads, read_ledger
 from controlbook.lists import CACHE, of_bundle, of_vault
+from controlbook.manifest import is_list
 from controlbook.reach import Reach
 from controlbook.sandbox.tiny import tiny
-from controlbook.timeline import Instant, Interval, instant
+from controlbook.timeline import Instant, Interval, instant, iso
 from controlbook.vault import NotInVaultError, VaultUnavailableError
 from controlbook.vault.directory import DirectoryVault
 from controlbook.verify import verify
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from controlbook.model import StoredObject
 
 NAME = released.NAME
-SECOND = "ledger/config/000003.json"
 
 
 @pytest.fixture(scope="module")
@@ -316,6 +317,151 @@ def test_t20_every_flipped_byte_of_a_list_is_noticed(good: Files) -> None:
         assert chain_problems(
             ledger, of_bundle({**good, path: bytes(bad)}), reach
         ), index
+
+
+@pytest.mark.threat("T13")
+def test_t13_an_index_that_hides_an_account_is_not_whole(
+    good: Files, tmp_path: Path
+) -> None:
+    path = next(
+        f"packs/{row['content_sha256']}.leaves"
+        for name in sorted(good)
+        if name.startswith("ledger/config/")
+        for row in json.loads(good[name])["objects"]
+        if row["role"] == "index"
+    )
+    shown = good[path].splitlines(keepends=True)
+    hidden = b"".join(_hidden(x) if released.PROD.encode() in x else x for x in shown)
+    assert hidden != good[path]
+    code, said, own_code, own = both(resealed({**good, path: hidden}), tmp_path)
+    assert (code, own_code) == (Exit.INTEGRITY, Exit.INTEGRITY), (said, own)
+    assert "the index of the lists is not whole" in said
+    assert "has no index of its lists, or not all of it" in own
+
+
+# --- what a reader does not read ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def daily(tmp_path_factory: pytest.TempPathFactory) -> tuple[released.Example, Path]:
+    """A release whose lists move, and whose every run starts the rules anew."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(manifest, "MOST", 0)
+        patched.setattr(manifest, "SHORT", 0)
+        patched.setattr(manifest, "_month", lambda window: iso(window.end))
+        example = released.example(tmp_path_factory.mktemp("daily"))
+    return example, example.release()
+
+
+def test_rules_that_every_run_writes_anew_are_the_same_rules(
+    made: tuple[released.Example, Path],
+    daily: tuple[released.Example, Path],
+    tmp_path: Path,
+) -> None:
+    one, other = made[0].programme, daily[0].programme
+    assert [run.anew for run in other.ledger.config] == [False, *[True] * 5]
+    for run, same in zip(one.whole_ledger.config, other.whole_ledger.config, strict=True):
+        assert (run.rules, run.rules_root) == (same.rules, same.rules_root)
+    assert one.findings(NAME) == other.findings(NAME)
+    code, said, own_code, own = both(opened(daily[1]), tmp_path)
+    assert (code, own_code) == (0, 0), (said, own)
+
+
+def test_what_was_not_read_is_said_and_a_copy_of_the_vault_gives_it(
+    made: tuple[released.Example, Path],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    example, path = made
+    alone = verify(path)
+    said = "\n".join(alone.not_checked)
+    assert "the rows of other accounts, and the sums and the root over" in said
+    assert "which source packs 6 runs stored" in said
+    bundle_verify.main([str(unpacked(opened(path), tmp_path / "u" / NAME))])
+    own = capsys.readouterr().out
+    assert "other accounts' rows, and sums over all, of" in own
+    assert "which source packs were stored, of 6 runs" in own
+    whole = verify(path, raw=example.vault.root)  # type: ignore[attr-defined] # a folder
+    assert not [text for text in whole.not_checked if "accounts" in text]
+    counts = {check.name: check.count for check in whole.checks}
+    assert counts["lists"] == len(example.runs)
+    assert (alone.code, whole.code) == (0, 0)
+
+
+@pytest.mark.threat("T01")
+def test_t01_another_account_s_row_is_missed_in_the_vault_s_copy(
+    made: tuple[released.Example, Path], tmp_path: Path
+) -> None:
+    example, path = made
+    raw = tmp_path / "raw"
+    shutil.copytree(example.vault.root, raw)  # type: ignore[attr-defined] # a folder
+    stored = next(o for o in example.runs[0].objects if o.role == "list:rules")
+    body = (raw / stored.key).read_bytes()
+    (raw / stored.key).chmod(0o644)
+    (raw / stored.key).write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
+    assert verify(path).code == 0
+    verdict = verify(path, raw=raw)
+    checks = {check.name: check.message for check in verdict.checks}
+    assert stored.key in checks["lists"]
+    assert stored.key in checks["vault"]
+    assert verdict.code == Exit.INTEGRITY
+    assert "the vault's copy does not give them all" in "\n".join(verdict.not_checked)
+
+
+def test_an_assessment_reads_its_accounts_and_its_period(
+    made: tuple[released.Example, Path],
+) -> None:
+    programme = made[0].programme
+    ledger = programme.ledger_of(NAME)
+    assert ledger.accounts == {released.PROD, released.STAGING}
+    seen = {row.account for run in ledger.config for row in run.rules}
+    assert seen == ledger.accounts
+    everybody = {row.account for r in programme.whole_ledger.config for row in r.rules}
+    assert everybody == {*ledger.accounts, released.FOREIGN}
+    third = programme.ledger.config[2]
+    early = Reach(span=Interval(third.window.start, third.window.end), accounts=None)
+    runs = read_ledger(programme.files, programme.lists, early).config
+    far = [run for run in runs if not at_hand(run.transitions)]
+    assert far
+    assert not {run.seq for run in far} & {2, 3}
+    # What was not read is no empty list: it is read when somebody looks.
+    for run in far:
+        rows = programme.whole_ledger.config[run.seq - 1].transitions
+        assert len(rows) == len(run.transitions) > 0
+        assert run.transitions == rows
+    with pytest.raises(ControlbookError, match="rules of run 000004 were not read"):
+        len(runs[3].rules)
+
+
+def test_a_collection_reads_the_rules_since_they_were_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "MOST", 0)
+    monkeypatch.setattr(manifest, "SHORT", 0)
+    with desk(tiny(), tmp_path) as at:
+        at.days("2028-01-30T06:00:00Z", 4)
+        runs = at.runs
+        assert [run.anew for run in runs] == [False, False, True, False]
+        assert iso(runs[2].window.end) == "2028-02-01T00:00:00Z"
+        before = {o.key for run in runs[:2] for o in run.objects if is_list(o)}
+        since = {o.key for run in runs[2:] for o in run.objects if is_list(o)}
+        for key in before - since:
+            (at.vault.root / key).unlink()
+        at.collect("2028-02-03T06:00:00Z")
+        assert len(at.git) == 5
+        chain = read_heads(at.git, of_vault(lambda: at.vault), "config")["config"]
+        assert chain.runs[-1].rules == runs[3].rules
+        lost = next(o for o in runs[2].objects if o.role == "list:rules")
+        (at.vault.root / lost.key).unlink()
+        with pytest.raises(ControlbookError) as caught:
+            at.collect("2028-02-04T06:00:00Z")
+        assert (caught.value.code, caught.value.place) == (Exit.INTEGRITY, lost.key)
+
+
+def test_small_programmes_start_nothing_anew(tmp_path: Path) -> None:
+    with desk(tiny(), tmp_path) as at:
+        at.days("2028-01-30T06:00:00Z", 4)
+        assert not [run for run in at.runs if run.anew]
 
 
 # --- the vault ------------------------------------------------------------------------
