@@ -7,8 +7,8 @@ ledger is made once, in build/bench-year, by the real collector from a made-up s
 assessment has four of the accounts, the other one all. There is no network: the vault
 is a folder, so downloads are not in the figures, but the bytes read from it are.
 
-Exits 1 where a figure of the four accounts, carried to a year of 1,000 accounts,
-misses its goal.
+Goals, for four accounts of this ledger: collecting can begin, and findings are derived,
+within a second of CPU a day at 1,000 accounts; a bundle takes under 1 MB a day.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ retention: {{until: "2035-04-01T00:00:00Z"}}
 
 def framework() -> str:
     """Map one requirement to the rules."""
-    return released.FRAMEWORK.replace('["policy-kept"]', '["buckets-encrypted"]')
+    text: str = released.FRAMEWORK
+    return text.replace('["policy-kept"]', '["buckets-encrypted"]')
 
 
 def control() -> str:
@@ -150,7 +151,7 @@ def make(folder: Path, sizes: Sizes) -> dict[str, float]:
 
 
 class Head:
-    """A source that looks at the head of the chain, as ours do, and collects nothing."""
+    """A source that looks at the head of the chain, as ours do, and reads nothing."""
 
     stream = "config"
 
@@ -291,19 +292,23 @@ STEPS: dict[str, Callable[[Path], str]] = {
 }
 
 
+def peak_mib() -> int:
+    """Give the largest resident size of this process; a parent's is not counted."""
+    text = Path("/proc/self/status").read_text()
+    (line,) = [row for row in text.splitlines() if row.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+
 def step(name: str, folder: Path) -> None:
     """Do one thing and print what it took, as JSON."""
     gc.set_threshold(cli.GARBAGE)
     clock, spent = time.perf_counter(), time.process_time()
     text = STEPS[name](folder)
-    usage = (
-        resource.getrusage(resource.RUSAGE_SELF),
-        resource.getrusage(resource.RUSAGE_CHILDREN),
-    )
+    child = resource.getrusage(resource.RUSAGE_CHILDREN)
     row = {
         "seconds": time.perf_counter() - clock,
-        "cpu": time.process_time() - spent + usage[1].ru_utime,
-        "mib": max(each.ru_maxrss for each in usage) // 1024,
+        "cpu": time.process_time() - spent + child.ru_utime,
+        "mib": max(peak_mib(), child.ru_maxrss // 1024),
         "said": text,
     }
     print("\n" + json.dumps(row))

@@ -3,9 +3,9 @@
 
 Synthetic are the organisation and what AWS would have answered; real are the collector,
 the vault (a folder), the manifests with their moved lists, and Git. Per account ×
-Region: `rules` rules and `resources` resources, each under one rule. On each day `moves`
-changes: a fifth are verdicts that flip, the others resources that come and go. Every
-place delivers `files` source packs a day, which hold nothing.
+Region: `rules` rules and `resources` resources, each under one rule. On each day
+`moves` changes: a fifth are verdicts that flip, the others resources that come and go.
+Every place delivers `files` source packs a day, which hold nothing.
 """
 
 from __future__ import annotations

@@ -383,7 +383,7 @@ def chain(
             within = all(run.start <= at < run.end for at in moves)
             b.must(within, path, "a transition lies outside its window")
         if "rules" in due.get(seq, ALL_LISTS):
-            count(b, run, own is not None)
+            count(b, run, own)
         b.runs.setdefault(stream, []).append(run)
 
 
@@ -410,7 +410,7 @@ def lists_of(m: Table) -> dict[str, list[Table]]:
     return found
 
 
-def lists_due(b: Bundle, stream: str, digests: Any) -> tuple[Table, Any]:
+def lists_due(b: Bundle, stream: str, digests: Any) -> tuple[Any, Any]:
     """Say which lists of each run must be here, and whose rows; nothing: all of them.
 
     The lists of the runs that the period rests on; rules since they were last written
@@ -436,7 +436,9 @@ def lists_due(b: Bundle, stream: str, digests: Any) -> tuple[Table, Any]:
         due[seq] = OF_RULES if first <= seq <= last else set()
         due[seq] = due[seq] | (names - OF_RULES - {"objects"} if seq in near else set())
         note(b, names - due[seq] - {"objects"}, "the lists of runs beyond the period")
-        note(b, names & due[seq] & BY_ACCOUNT, "other accounts' rows, and sums over all")
+        note(
+            b, names & due[seq] & BY_ACCOUNT, "other accounts' rows, and sums over all"
+        )
         note(b, names & {"objects"}, "which source packs were stored")
     return due, {*scope.accounts, "all"}
 
@@ -491,16 +493,20 @@ def account_lines(
     index = [each for each in m["objects"] if each["role"] == "index"]
     rows = [parse(line) for each in index for line in list_lines(b, path, each)]
     whole = len(rows) == sum(each["records"] for each in index)
-    b.must(len(index) == 1 and whole, path, "has no index of its lists, or not all of it")
-    due = {r["leaves"][name]: r["account"] for r in rows if name in r["leaves"]}
-    due = {leaf_: account for leaf_, account in due.items() if account in own}
+    b.must(
+        len(index) == 1 and whole, path, "has no index of its lists, or not all of it"
+    )
+    rows = [r for r in rows if name in r["leaves"] and r["account"] in own]
+    due = {r["leaves"][name]: r["account"] for r in rows}
     found = {leaf(line).hex(): line for line in lines}
     for digest, account in sorted(due.items()):
         line = found.get(digest)
-        tree = parse(line) if line else {"account": "", "rows": []}
+        tree: Table = parse(line) if line else {"account": "", "rows": []}
         same = {tree["account"], *(row["account"] for row in tree["rows"])} == {account}
         b.must(same, path, f"its list of {name} lacks what {account} has in it")
-    strange = [d for d, x in found.items() if d not in due and parse(x)["account"] in own]
+    strange = [
+        d for d, x in found.items() if d not in due and parse(x)["account"] in own
+    ]
     b.must(not strange, path, f"its index lacks a line of its list of {name}")
     return [line for digest, line in found.items() if digest in due]
 
@@ -516,7 +522,7 @@ def list_lines(b: Bundle, path: str, each: Table) -> list[bytes]:
     return lines if same else []
 
 
-def count(b: Bundle, run: Run, part: bool) -> None:
+def count(b: Bundle, run: Run, part: Any) -> None:
     """Add up a run's rules in force: their root and counts are those of the run.
 
     Of a part of the accounts, each rule's own counts alone can be added up.

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from .model import Missing
-
     from .timeline import Instant
 
 
@@ -97,11 +96,16 @@ class Covering(Protocol):
     """What says which accounts × Regions a window covers."""
 
     @property
-    def window(self) -> Interval: ...
+    def window(self) -> Interval:
+        """When."""
+
     @property
-    def missing(self) -> Sequence[Missing]: ...
+    def missing(self) -> Sequence[Missing]:
+        """What it does not cover, and why."""
+
     @property
-    def collected(self) -> Collection[tuple[str, str]]: ...
+    def collected(self) -> Collection[tuple[str, str]]:
+        """Where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 """The rules in force at the end of a chain, and what a run changed of them.
 
 Rules enforced here:
-- a row is counted when it changes, hashed when a root is asked for, and not again: a thousand accounts have
-  800,000 of them, of which a day changes some.
+- a row is counted when it changes, and hashed when a root is asked for, and not again:
+  a thousand accounts have 800,000 of them, of which a day changes some.
 """
 
 from __future__ import annotations

@@ -428,7 +428,7 @@ def _objects_of(name: str, rows: Sequence[Any]) -> Iterator[tuple[bytes, ...]]:
     for row in rows:
         own.setdefault(row["account"], []).append(row)
     lines, held = [], 0
-    for account in sorted(own, key=lambda account: canonical(account)):
+    for account in sorted(own, key=canonical):
         if held and held + len(own[account]) > ROWS:
             yield tuple(lines)
             lines, held = [], 0

@@ -314,9 +314,9 @@ def test_t20_every_flipped_byte_of_a_list_is_noticed(good: Files) -> None:
     for index in range(len(good[path])):
         bad = bytearray(good[path])
         bad[index] ^= 1
-        assert chain_problems(
-            ledger, of_bundle({**good, path: bytes(bad)}), reach
-        ), index
+        assert chain_problems(ledger, of_bundle({**good, path: bytes(bad)}), reach), (
+            index
+        )
 
 
 @pytest.mark.threat("T13")
@@ -360,7 +360,9 @@ def test_rules_that_every_run_writes_anew_are_the_same_rules(
 ) -> None:
     one, other = made[0].programme, daily[0].programme
     assert [run.anew for run in other.ledger.config] == [False, *[True] * 5]
-    for run, same in zip(one.whole_ledger.config, other.whole_ledger.config, strict=True):
+    for run, same in zip(
+        one.whole_ledger.config, other.whole_ledger.config, strict=True
+    ):
         assert (run.rules, run.rules_root) == (same.rules, same.rules_root)
     assert one.findings(NAME) == other.findings(NAME)
     code, said, own_code, own = both(opened(daily[1]), tmp_path)

@@ -55,7 +55,7 @@ something needed for the check is not there. Each names what it did *not* check.
 | `ledger/` | one manifest per collection run: what was asked, of whom, what came back |
 | `sources/` | controls, framework, scope, annotations, sign-offs at the commit |
 | `sources.json` | the same, parsed, for `verify.py` |
-| `packs/` | records behind the report, and long lists of the ledger; `#…`: out of scope |
+| `packs/` | records behind the report, long lists too; `#…` is one out of scope |
 
 ## What no check here can show
 {limits}
