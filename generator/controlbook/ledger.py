@@ -35,7 +35,7 @@ from .inforce import RulesInForce
 from .later import at_hand
 from .manifest import (
     MalformedManifestError,
-    changed_rules,
+    latest_rules,
     manifest_bytes,
     no_lists,
     outline_in,
@@ -272,26 +272,16 @@ class Chain:
         """
         if not self.runs or at_hand(self.runs[-1].rules):
             return
-        rows: dict[str, RuleInstance] = {}
-        gone: set[str] = set()
-        for run in reversed(self.runs):
-            try:
-                changed, removed = changed_rules(manifest(run.seq), self._lists)
-            except MalformedManifestError as error:
-                place = manifest_path(self.stream, run.seq)
-                self.problems.append((place, str(error)))
-                return
-            for row in changed:
-                if row.key not in gone:
-                    rows.setdefault(row.key, row)
-            gone.update(key for key in removed if key not in rows)
-            if run.anew:
-                break
-        rules = tuple(row for _, row in sorted(rows.items()))
+        place = manifest_path(self.stream, self.runs[-1].seq)
+        newest = (manifest(run.seq) for run in reversed(self.runs))
+        try:
+            rules = latest_rules(newest, self._lists)
+        except ValueError as error:
+            self.problems.append((place, f"rules: {error}"))
+            return
         self.runs[-1] = last = replace(self.runs[-1], rules=rules)
-        changes = self._rules.take(rules)
-        place = manifest_path(self.stream, last.seq)
-        found = _sum_problems(last, self._rules, changes, WHOLE)
+        self._rules.take(rules)
+        found = _sum_problems(last, self._rules, {}, WHOLE)
         self.problems.extend((place, text) for text in found)
 
     def rules_root(self, rules: Iterable[RuleInstance]) -> str:

@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import accumulate, chain
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import orjson
 
 from .digest import (
     NotCanonicalError,
@@ -50,7 +51,6 @@ from .reach import (
     INDEX,
     LIST,
     OBJECTS,
-    OUTSIDE,
     RULES,
     WHOLE,
     Depth,
@@ -321,7 +321,6 @@ _MANIFEST = _table(
     anew=Field(read=_anew, write=lambda _: "yes", blank=False),
     **{name: own for name, own in _FIELDS.items() if name not in _IN_COVERAGE},
 )
-_OF_RULES = _table(objects=_FIELDS[OBJECTS], **{name: _FIELDS[name] for name in RULES})
 
 
 # --- writing --------------------------------------------------------------------------
@@ -554,24 +553,38 @@ def _unfollowed(seq: int) -> NoReturn:
     raise ControlbookError(message, code=Exit.INTEGRITY)
 
 
-def changed_rules(
-    data: bytes, lists: Lists
-) -> tuple[tuple[RuleInstance, ...], tuple[str, ...]]:
-    """Read from a manifest the rule rows that it gives, and the keys that it removes.
+def latest_rules(manifests: Iterable[bytes], lists: Lists) -> tuple[RuleInstance, ...]:
+    """Give the rules in force at the end of manifests, which come newest first.
 
-    Raises MalformedManifestError.
+    Reads back to the last one that wrote them anew; a row that a later one replaced is
+    not looked at. Lists are taken as their digests bind them; whether they have the one
+    spelling that they should is for whoever reads all of the ledger.
     """
-    tree = parsed(data)
-    try:
-        values = _OF_RULES.read(
-            {key: tree[key] for key in tree if key in _OF_RULES.keys}
-        )
-    except RowError as error:
-        raise MalformedManifestError(str(error)) from error
-    roles = {INDEX, *(LIST + name for name in RULES)}
-    values["objects"] = tuple(o for o in values["objects"] if o.role in roles)
-    _take_in(values, lists, replace(OUTSIDE, rules=True))
-    return values["rules"], values["rules_removed"]
+    rows: dict[str, RuleInstance | None] = {}
+    for data in manifests:
+        tree: Any = parsed(data)
+        held = moved(map(OBJECT.read, tree.get("objects", ())))
+        for tree_row in _rule_trees(tree, held.get("rules", ()), lists):
+            key = tree_row["key"]
+            if key not in rows:
+                rows[key] = RULE.read(tree_row)
+        gone = tree.get("rules_removed", ())
+        for stored in held.get("rules_removed", ()):
+            gone = _plain_rows("rules_removed", stored, lists)
+        for key in gone:
+            rows.setdefault(key, None)
+        if tree.get("anew"):
+            break
+    return tuple(row for _, row in sorted(rows.items()) if row is not None)
+
+
+def _rule_trees(
+    tree: dict[str, Any], objects: Iterable[StoredObject], lists: Lists
+) -> Iterator[dict[str, Any]]:
+    yield from tree.get("rules", ())
+    for stored in objects:
+        for line in lists(stored):
+            yield from orjson.loads(line)["rows"]
 
 
 def outline_in(data: bytes) -> Outline | None:
