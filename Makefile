@@ -23,10 +23,10 @@ product: $(VENV)/.controlbook $(VENV)/.native-pdf ## the same without the sandbo
 demo: setup ## collect, sign, build and verify the example programme in build/demo
 	$(BIN)/controlbook demo --dir build/demo
 
-test: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-browser ## run the tests (the slow ones: make test-slow)
+test: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-tests ## run the tests (the slow ones: make test-slow)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-slow: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-browser ## run the slow tests
+test-slow: setup $(VENV)/.test $(VENV)/.lint $(VENV)/.native-tests ## run the slow tests
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: there are none
 
 lint: $(VENV)/.controlbook $(VENV)/.test $(VENV)/.lint ## style, types, dependency direction, workflows
@@ -80,6 +80,6 @@ $(VENV)/.native-pdf: $(VENV)/.made scripts/native.sh
 	@scripts/native.sh pdf $(BIN)/python
 	@touch $@
 
-$(VENV)/.native-browser: $(VENV)/.made scripts/native.sh
-	@scripts/native.sh browser
+$(VENV)/.native-tests: $(VENV)/.made scripts/native.sh
+	@scripts/native.sh tests
 	@touch $@

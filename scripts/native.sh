@@ -3,7 +3,7 @@
 # Make sure that what pip cannot install is here:
 #   native.sh venv PYTHON     python can make virtual environments
 #   native.sh pdf PYTHON      Pango and HarfBuzz, which WeasyPrint loads
-#   native.sh browser         Chromium, which the browser tests drive
+#   native.sh tests           Chromium, ssh-keygen and openssl, which the tests run
 # Does nothing where it is here; asks apt where it is not; explains where apt cannot.
 set -euo pipefail
 
@@ -69,11 +69,15 @@ case "${1:-}" in
         libraries_load "$2" ||
             explain libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
         ;;
-    browser)
-        browser_found || apt_install chromium
+    tests)
+        missing=()
+        browser_found || missing+=(chromium)
+        command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+        command -v openssl >/dev/null || missing+=(openssl)
+        ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
         ;;
     *)
-        echo "usage: native.sh venv PYTHON | pdf PYTHON | browser" >&2
+        echo "usage: native.sh venv PYTHON | pdf PYTHON | tests" >&2
         exit 2
         ;;
 esac

@@ -231,7 +231,7 @@ class Examination:
         except SourceError as error:
             self._refuse(error)
             return
-        deployed[place] = tuple(rule.instance for rule in found.rules)
+        deployed[place] = tuple(rule.instance for rule in found.rules or ())
         self.findings += recorder_findings(
             place,
             recording=found.recording,

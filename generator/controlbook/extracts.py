@@ -14,10 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .assess import opening_run
 from .digest import NotCanonicalError, leaf_hash, parse_canonical, root_of_hashes
 from .manifest import is_list
 from .model import heard_in
+from .sight import opening_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

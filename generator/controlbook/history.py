@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .model import Share, Standing, State, Transition
+from .identity import deviation_id
+from .model import Deviation, Share, Standing, State, Transition
 from .timeline import Instant, Interval, Intervals, intersect, total, union
 
 if TYPE_CHECKING:
@@ -48,6 +49,35 @@ class Piece:
 
 
 Pieces = tuple[Piece, ...]
+
+
+def deviation_of(
+    piece: Piece,
+    within: Interval,
+    *,
+    place: tuple[str, str],
+    resource: str,
+    rule: str,
+    identifier: str = "",
+    parameters: tuple[tuple[str, str], ...] = (),
+) -> Deviation:
+    """Give the deviation of a piece of time; `identifier` is the rule by default."""
+    account, region = place
+    identifier = identifier or rule
+    return Deviation(
+        id=deviation_id(identifier, parameters, account, region, resource, piece.start),
+        rule=rule,
+        identifier=identifier,
+        parameters=parameters,
+        account=account,
+        region=region,
+        resource=resource,
+        start=piece.start,
+        end=piece.end,
+        within=within,
+        ended_by=piece.ended_by,
+        precision=piece.precision,
+    )
 
 
 def pieces_by_resource(

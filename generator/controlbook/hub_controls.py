@@ -26,6 +26,11 @@ def _table() -> Mapping[str, str]:
     return {row["control"]: row["rule"] for row in rows}
 
 
+def known() -> tuple[str, ...]:
+    """List the controls that this version knows; AWS adds some every month."""
+    return tuple(_table())
+
+
 def rule_of(control: str) -> str:
     """Give the identifier of the managed rule behind a control, or nothing."""
     rule = find(_table().get(control, ""))

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import coverage
-from .identity import deviation_id, gap_of
+from .history import Piece, deviation_of
+from .identity import gap_of
 from .model import (
     ALL,
     Deviation,
@@ -29,6 +30,7 @@ from .model import (
     EventQuery,
     EventResult,
     Gap,
+    State,
     heard_in,
     recorded_in,
 )
@@ -226,19 +228,14 @@ def _further(evidence: EventQuery, counts: Counts) -> Iterable[Deviation]:
 def _deviation(
     evidence: EventQuery, place: Place, resource: str, interval: Interval
 ) -> Deviation:
-    account, region = place
     never = resource.endswith("/none")
-    return Deviation(
-        id=deviation_id(evidence.key, (), account, region, resource, interval.start),
-        rule=evidence.key,
-        identifier=evidence.key,
-        parameters=(),
-        account=account,
-        region=region,
-        resource=resource,
+    piece = Piece(
+        state=State.NON_COMPLIANT,
         start=interval.start,
         end=interval.end,
-        within=interval,
         ended_by="not-met" if never else "event",
         precision="period" if never else "event",
+    )
+    return deviation_of(
+        piece, interval, place=place, resource=resource, rule=evidence.key
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .approve import Record, approve
-from .assess import assess, opening_run
+from .assess import assess
 from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
@@ -28,6 +28,7 @@ from .render.facts import facts
 from .render.report import Book, Commit, Report
 from .replay import Present
 from .retrace import retrace
+from .sight import opening_run
 from .subjects import requirement_subject
 from .timeline import Instant, Interval
 from .vault import open_vault

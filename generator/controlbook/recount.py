@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .assess import opening_run
 from .coverage import collected_until, uncollected, windows
 from .digest import NotCanonicalError, merkle_root, parse_canonical, sha256
 from .errors import ControlbookError
@@ -24,6 +23,7 @@ from .extracts import ExtractError, closing_run, read_extract, state_object
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import fold_states, parse_state_lines, records_root_lines
 from .model import heard_in
+from .sight import opening_run
 from .timeline import Interval, iso
 from .vault import NotInVaultError
 from .vault.packs import unpack

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .approve import Record, approve
-from .assess import assess, opening_run
+from .assess import assess
 from .coverage import collected_until, windows
 from .errors import InvalidFiles
 from .git import CODEOWNERS, ran_backwards
@@ -25,6 +25,7 @@ from .model import ManualDocument, Status
 from .narratives import folded
 from .proofs import Trust, granted, prove
 from .replay import Replay, Tree, apply
+from .sight import opening_run
 from .staleness import Staleness
 from .subjects import annotations_of
 from .timeline import iso

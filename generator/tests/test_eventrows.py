@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -188,13 +187,12 @@ def test_verifier_without_dependencies_binds_events_alike() -> None:
     assessment = base.assessments["PCI-2028-FEB"]
     control = base.controls[CONTROL]
     carried_runs = [
-        bundle_verify.run_of(f"{run_.seq}", document(run_, None), {}) for run_ in made
+        bundle_verify.Run(f"{run_.seq}", document(run_, None), {}) for run_ in made
     ]
-    bundle = SimpleNamespace(runs={"cloudtrail": carried_runs})
     again = bundle_verify.evidence_root(
-        bundle,
-        scope_document(assessment, ""),
-        {CONTROL: [{"key": control.evidence[0].key}]},
+        {"cloudtrail": carried_runs},
+        bundle_verify.Scope(scope_document(assessment, "")),
+        [{"key": control.evidence[0].key}],
     )
     assert again == evidence_root(chain, assessment, (control,))
     assert again != merkle_root([])

@@ -9,9 +9,12 @@ from controlbook.check import check as check_files
 from controlbook.codeowners import approvers, owner_changes
 from controlbook.errors import ControlbookError, Exit
 from controlbook.git import CODEOWNERS, ran_backwards, signed_with_owners
+from controlbook.hub_controls import known
 from controlbook.library import load
+from controlbook.model import SecurityHubControl, Snapshot
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
+from controlbook.reading import did_you_mean
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from controlbook.codeowners import Approvers
     from controlbook.errors import Problem
-    from controlbook.model import Findings
+    from controlbook.model import EvidenceSource, Findings, Library
 
 CODEOWNERS_FOLDERS = (".github/", "CODEOWNERS", "docs/CODEOWNERS")
 """Where GitHub looks for the file, and where twins of it would stand."""
@@ -43,7 +46,7 @@ def check(options: argparse.Namespace) -> Outcome:
         elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
         problems = check_files(library, {**elsewhere, **files}, findings)
         found = _unreviewed(programme)
-        noticed = _noticed(programme, files)
+        noticed = [*_strange(library, files), *_noticed(programme, files)]
         rows = approvers(library, files)
     return _outcome(sorted(problems), found, notes, noticed, rows, show=options.owners)
 
@@ -72,6 +75,35 @@ def _unreviewed(programme: Programme) -> list[str]:
         "`controlbook collect --stream reviews`"
         for commit in programme.repository.unreviewed_commits(programme.commit, merges)
     ]
+
+
+def _strange(library: Library, files: Mapping[str, bytes]) -> list[str]:
+    """Say which evidence is named as AWS names none: misspelt, or newer than we are."""
+    said = []
+    for control in library.controls.values():
+        for evidence in control.evidence:
+            name, flaw = _flaw(evidence)
+            if flaw:
+                before, _, _ = files[control.path].partition(name.encode())
+                line = before.count(b"\n") + 1
+                said.append(f"{control.path}:{line}: {flaw}")
+    return said
+
+
+def _flaw(evidence: EvidenceSource) -> tuple[str, str]:
+    """Give the name of what is asked, and what is strange about it."""
+    if isinstance(evidence, Snapshot):
+        # Here alone, since it imports botocore.
+        from controlbook.sources.calls import unknown  # noqa: PLC0415
+
+        return evidence.call, unknown(evidence.call)
+    if isinstance(evidence, SecurityHubControl):
+        name = evidence.control
+        if name not in known():
+            near = did_you_mean(name, known())
+            flaw = f"this version knows no Security Hub control {name}"
+            return name, f"{flaw}{near and '; ' + near}"
+    return "", ""
 
 
 def _noticed(programme: Programme, files: Mapping[str, bytes]) -> list[str]:

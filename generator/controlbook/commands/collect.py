@@ -60,7 +60,7 @@ def collect(options: argparse.Namespace) -> Outcome:
             about=_about(),
             watch=progress.show,
         )
-        source = _source(options.stream, programme)
+        source = _source(options.stream, programme, progress)
         chain = f"evidence/{options.stream}/"
         own = {p: b for p, b in programme.files.items() if p.startswith(chain)}
         collected = collector.collect(source, own)
@@ -75,11 +75,11 @@ def _made(place: str, *parts: object) -> Any:  # noqa: ANN401 - each is a source
     return getattr(import_module(f"controlbook.{module}"), name)(*parts)
 
 
-def _source(stream: str, programme: Programme) -> Source:
+def _source(stream: str, programme: Programme, progress: Progress) -> Source:
     library, settings = programme.library, programme.library.settings
     made: Source
     if stream == "config":
-        made = _made("sources.config:ConfigSource", settings)
+        made = _made("sources.config:ConfigSource", settings, None, progress.show)
     elif stream in LOOKS:
         look = _made(f"sources.{LOOKS[stream]}")
         made = _made("sources.looking:Looking", look, library)

@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+import botocore
 import botocore.session
 import orjson
 from botocore.config import Config
@@ -72,7 +74,7 @@ _EXPIRED = {
 }
 _SETTINGS = Config(
     retries={"mode": "adaptive", "max_attempts": 5},
-    user_agent_extra="controlbook",
+    user_agent=f"controlbook Botocore/{botocore.__version__}",
     connect_timeout=10,
     read_timeout=60,
 )
@@ -221,6 +223,18 @@ class _Acting:
         return call
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one conversation accounts for."""
+
+    pages: int
+    throttles: int
+    queries: tuple[tuple[str, str], ...]
+    first: Instant | None
+    """AWS's time of the first answer."""
+    last: Instant | None
+
+
 class Conversation:
     """What one run asks of AWS, with everything it has to account for."""
 
@@ -237,9 +251,34 @@ class Conversation:
         self.kept: list[bytes] = []
         """Every page as one line of JSON, AWS's text in it unchanged."""
         self._held = 0
+        self._over = False
         self._queries: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         """Objects are read several at a time; what is counted must come out exact."""
+
+    @property
+    def told(self) -> Told:
+        """What is accounted for so far, but for the pages themselves."""
+        return Told(
+            pages=self.pages,
+            throttles=self.throttles,
+            queries=self.queries,
+            first=self.aws_date,
+            last=self.answered,
+        )
+
+    def end(self) -> None:
+        """Ask nothing more: who still reads, in another thread, is to stop."""
+        self._over = True
+
+    def add(self, told: Told) -> None:
+        """Account for what another process asked."""
+        with self._lock:
+            self.pages += told.pages
+            self.throttles += told.throttles
+            self._queries.update(told.queries)
+            self.aws_date = self.aws_date or told.first
+            self.answered = max(filter(None, (self.answered, told.last)), default=None)
 
     @property
     def queries(self) -> tuple[tuple[str, str], ...]:
@@ -254,6 +293,9 @@ class Conversation:
         **parameters: object,
     ) -> Answer:
         """Make one call; SourceError for whatever AWS or the network refuses."""
+        if self._over:
+            message = "the run was stopped"
+            raise SourceError(message, f"{service}:{method}")
         client = self.aws.client(service, *place)
         operation = client.meta.method_to_api_mapping[method]
         with self._lock:

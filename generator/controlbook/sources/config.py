@@ -26,13 +26,14 @@ from .aws import Connections, Conversation, endpoint_of, shared
 from .book import Sheet, book_of
 from .delivery import Bucket
 from .fold import Deployment, Fold, seeded
-from .gathering import Gathering, Known, contributors, gather, seed_histories
+from .gathering import Gathering, contributors, gather, seed_histories
 from .head import Head, behind_places, behind_since, counted, head_of, regular
 from .late import corrected_by, take_in
-from .survey import Surveyed
+from .places import Known
+from .survey import Surveyed, ruled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from controlbook.model import Settings, Transition
 
@@ -50,13 +51,19 @@ class ConfigSource:
 
     stream = "config"
 
-    def __init__(self, settings: Settings, aws: Connections | None = None) -> None:
-        """Use the settings' aggregator, bucket and role."""
+    def __init__(
+        self,
+        settings: Settings,
+        aws: Connections | None = None,
+        watch: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> None:
+        """Use the settings' aggregator, bucket and role; `watch` is told of places."""
         if not settings.aggregator or not settings.region:
             message = "no aggregator is set, or not its Region"
             advice = "set aggregator and region in [tool.controlbook]"
             raise ControlbookError(message, place="pyproject.toml", advice=advice)
         self.settings = settings
+        self._watch = watch
         self._aws = aws or shared(settings.collector_role)
         self._bucket = (
             Bucket(settings.delivery_bucket, settings.delivery_prefix)
@@ -80,16 +87,21 @@ class ConfigSource:
             return
         head = head_of(past)
         talk = Conversation(self._aws, plain=True)
-        gathering = Gathering(talk=talk, settings=self.settings, bucket=self._bucket)
+        gathering = Gathering(
+            talk=talk, settings=self.settings, bucket=self._bucket, watch=self._watch
+        )
         places = sorted({place for _, scope in windows for place in scope.places})
         last = head.looked or now
-        known = {
-            place: Known(
-                survey=Surveyed(rules=head.rules.get(place, ()), since=last, now=now),
+
+        def known(place: Place) -> Known | None:
+            if place not in head.collected:
+                return None
+            rows = ruled(head.rules.get(place, ()))
+            return Known(
+                survey=Surveyed(rules=rows, since=last, now=now),
                 behind_since=behind_since(past, place),
             )
-            for place in head.collected
-        }
+
         # Up to now, since a delivery may lie in the folder of the day it came.
         span = Interval(windows[0][0].start, now)
         gather(gathering, places, span, known, head.book)
@@ -211,7 +223,9 @@ class _Collection:
         """Give AWS's files and pages as they came, what was read, and the states."""
         gathering = self.gathering
         sources = {file.pack.sha256: file.pack for file in files}
-        pages = (*gathering.pages, pack(set(gathering.talk.kept)))
+        # Which came first says nothing.
+        pages = sorted(gathering.pages, key=lambda page: page.sha256)
+        pages.append(pack(set(gathering.talk.kept)))
         return (
             *(("source", sources[digest]) for digest in sorted(sources)),
             *(("source", page) for page in pages),
@@ -309,7 +323,7 @@ class _Collection:
         if (gathering.sources or {})[place].status != "SUCCEEDED":
             return False
         rows = {row.key: row for row in self.head.rules[place]}
-        names = gathering.found[place].survey.named
+        names = gathering.found[place].survey.named(self.head.rules[place])
         notes: list[str] = []
         for rule, count in gathering.bad.get(place, {}).items():
             key = names.get(rule, "")

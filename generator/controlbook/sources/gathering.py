@@ -4,8 +4,7 @@
 Rules enforced here:
 - what is expected comes from the assessments' scope, joined with Organizations, never
   from the aggregator's own list: it forgets what it lost;
-- an account × Region is read whole or not at all, and one that fails does not take the
-  others with it; each failure is kept with its reason;
+- each place that could not be read is kept with its reason;
 - nothing here judges: the answers are put side by side.
 """
 
@@ -20,17 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.digest import canonical, digest_of
 from controlbook.model import Missing, State
-from controlbook.timeline import DAY, HOUR, Instant, Interval, from_datetime
+from controlbook.timeline import Instant, Interval, from_datetime
 from controlbook.vault.packs import pack
 
 from . import SourceError
 from .aws import restarting
+from .crew import batches, processes
 from .items import TYPE, Item, in_order, item_of
+from .places import Errand, Found, demand_access
 from .resource_history import items_before, items_within
-from .survey import Survey, Surveyed, survey
+from .survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from controlbook.errors import ControlbookError
     from controlbook.model import Settings
@@ -39,10 +40,9 @@ if TYPE_CHECKING:
     from . import Place
     from .aws import Conversation
     from .book import Book
-    from .delivery import Bucket, HistoryFile
-
-LOOKBACK = DAY
-"""How far before the first window late deliveries are looked for."""
+    from .crew import Batch
+    from .delivery import Bucket
+    from .places import Answer, Asked, Known
 
 SELECT = (
     "SELECT accountId, awsRegion, resourceId, resourceType, configurationStateId,"
@@ -54,14 +54,11 @@ SELECT = (
 
 HELD = 32 * 1024 * 1024
 """So many bytes of pages are held before they are packed."""
-AT_A_TIME = 8
-"""So many places are asked at once: most of a call is waiting."""
-CLOCKS = HOUR
-"""What was written before the last run listed it was read then, less what clocks may
-differ by."""
 BAD = State.NON_COMPLIANT.value
 Told = tuple[str, str, int, str]
 """(rule as deployed, compliance, resources that cause it, whether there are more)"""
+AllTold = dict["Place", list[Told]]
+Bad = dict["Place", dict[str, int]]
 CAPPED = -1
 OPEN = frozenset({State.NON_COMPLIANT, State.INSUFFICIENT_DATA})
 """States whose true start matters."""
@@ -76,15 +73,6 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the ledger knows of a place that its last run collected."""
-
-    survey: Surveyed
-    behind_since: Instant | None = None
-    """Start of the first of the last windows that deliveries did not reach."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contributor:
     """A resource that the aggregator shows as NON_COMPLIANT now."""
 
@@ -93,19 +81,6 @@ class Contributor:
     """As deployed."""
     resource: str
     recorded: Instant
-
-
-@dataclass(slots=True, kw_only=True)
-class Found:
-    """What one account × Region gave."""
-
-    survey: Survey
-    files: tuple[HistoryFile, ...]
-    items: tuple[Item, ...]
-    """Of all files, in order, equal ones collapsed."""
-    notes: list[str] = field(default_factory=list)
-    contradictory: bool = False
-    """Whether items contradict each other."""
 
 
 @dataclass(kw_only=True)
@@ -131,6 +106,8 @@ class Gathering:
     """Pages that were put away, so that they need not be held."""
     notes: list[str] = field(default_factory=list)
     complete: bool = True
+    watch: Callable[[int, int], None] = lambda _done, _of: None
+    """Told of how many places were read, of how many."""
 
     def put_away(self) -> None:
         """Pack the pages that were kept, where they are many."""
@@ -195,69 +172,71 @@ def gather(
     gathering: Gathering,
     places: Iterable[Place],
     span: Interval,
-    known: Mapping[Place, Known],
+    known: Callable[[Place], Known | None],
     book: Book,
 ) -> None:
     """Ask everything that the windows of a span need.
 
-    `known` are the places that the last run collected, `book` holds their states.
+    `known` tells of a place that the last run collected, `book` holds the states.
     Raises SourceError only where AWS cannot be talked to at all.
     """
-    talk = gathering.talk
-    identity = talk.ask("sts", "get_caller_identity")
+    identity = gathering.talk.ask("sts", "get_caller_identity")
     gathering.principal = identity["Arn"]
     _organizations(gathering)
     _sources(gathering)
-    bucket = gathering.bucket
-    source = (
-        _Delivered(gathering, bucket, span, known)
-        if bucket
-        else _Asked(gathering, span, known, book)
-    )
-
-    def look(place: Place) -> Found | SourceError | None:
-        account, _ = place
-        lost = gathering.members is not None and account not in gathering.members
-        if lost or gathering.sources is None or place not in gathering.sources:
-            return None
-        try:
-            _demand_access(gathering, account, identity["Account"])
-            return _place(gathering, place, source)
-        except SourceError as error:
-            return error
-
-    # What is put side by side stands in the order of the places, whoever came first.
-    listed = list(places)
-    with ThreadPoolExecutor(AT_A_TIME if bucket else 1) as pool:
-        try:
-            for place, found in zip(listed, pool.map(look, listed), strict=True):
-                _take(gathering, place, found)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    asked = [place for place in places if _is_there(gathering, place)]
+    pairs = ((place, known(place)) for place in asked)
+    own, role = identity["Account"], gathering.talk.aws.role
+    if not gathering.bucket:
+        asking = _Asking(gathering, span, book, own, role)
+        _take_all(gathering, map(asking.answer, pairs), len(asked))
+        _compare(gathering, lambda: _compliance(gathering))
+        return
+    errand = Errand(bucket=gathering.bucket, span=span, own=own, role=role)
+    size = processes(len(asked))
+    if not size:
+        _take_all(gathering, errand.run(gathering.talk, pairs), len(asked))
+        _compare(gathering, lambda: _compliance(gathering))
+        return
+    # What the aggregator says is read meanwhile.
+    beside = ThreadPoolExecutor(1)
     try:
-        _compliance(gathering)
-    except SourceError as error:
-        gathering.fail(error)
+        compliance = beside.submit(_compliance, gathering)
+        read = _accounted(gathering, batches(errand, pairs, size))
+        _take_all(gathering, read, len(asked))
+        _compare(gathering, compliance.result)
+    except BaseException:
+        gathering.talk.end()
+        raise
+    finally:
+        beside.shutdown(wait=False, cancel_futures=True)
 
 
-def _take(
-    gathering: Gathering, place: Place, found: Found | SourceError | None
-) -> None:
-    if isinstance(found, SourceError):
-        gathering.failures[place] = str(found)
-        gathering.fail(found)
-    elif found:
-        gathering.found[place] = found
-        gathering.notes += found.notes
-        gathering.complete = gathering.complete and not found.contradictory
-    gathering.put_away()
+def _is_there(gathering: Gathering, place: Place) -> bool:
+    """Tell whether a place is there to be asked."""
+    lost = gathering.members is not None and place[0] not in gathering.members
+    return not lost and gathering.sources is not None and place in gathering.sources
 
 
-def _demand_access(gathering: Gathering, account: str, own: str) -> None:
-    if account != own and not gathering.talk.aws.role:
-        message = "no role to read this account with"
-        raise SourceError(message, account, "set collector-role in [tool.controlbook]")
+def _accounted(gathering: Gathering, read: Iterable[Batch]) -> Iterator[Answer]:
+    """Give the answers of other processes, and account for how they were had."""
+    for batch in read:
+        gathering.talk.add(batch.told)
+        gathering.pages.append(batch.pages)
+        yield from batch.answers
+
+
+def _take_all(gathering: Gathering, answers: Iterable[Answer], of: int) -> None:
+    for done, (place, found) in enumerate(answers, 1):
+        if isinstance(found, SourceError):
+            gathering.failures[place] = str(found)
+            gathering.fail(found)
+        else:
+            gathering.found[place] = found
+            gathering.notes += found.notes
+            gathering.complete = gathering.complete and not found.contradictory
+        gathering.put_away()
+        gathering.watch(done, of)
 
 
 def _organizations(gathering: Gathering) -> None:
@@ -305,81 +284,49 @@ def _sources(gathering: Gathering) -> None:
     gathering.sources = found
 
 
-def _place(gathering: Gathering, place: Place, source: _Delivered | _Asked) -> Found:
-    known = source.known.get(place)
-    surveyed = survey(gathering.talk, place, known.survey if known else None)
-    found = source.read(place, surveyed)
-    found.notes[:0] = surveyed.twins()
-    return found
-
-
 @dataclass(frozen=True, slots=True)
-class _Delivered:
-    """The history of places from the delivery bucket."""
-
-    gathering: Gathering
-    bucket: Bucket
-    span: Interval
-    known: Mapping[Place, Known]
-
-    def read(self, place: Place, surveyed: Survey) -> Found:
-        """Read the files that came in a span, and of the days before what is new."""
-        bucket, talk, start = self.bucket, self.gathering.talk, self.span.start
-        keys, strange = bucket.keys(talk, place, start, self.span.end)
-        known = self.known.get(place)
-        behind = known.behind_since if known else None
-        before = Instant(start - LOOKBACK)
-        early, odd = bucket.keys(
-            talk, place, before if behind is None else min(before, behind), start - 1
-        )
-        # Of the days before, only what was written since; to begin with, all of it.
-        seen = max(start, known.survey.since - CLOCKS) if known else before
-        since = behind or seen
-        late = [key for key, written in early.items() if written >= since]
-        files = tuple(bucket.read(talk, key) for key in sorted({*late, *keys}))
-        items, notes = in_order(item for file in files for item in file.items)
-        named = f"s3://{bucket.name}"
-        odd += strange
-        return Found(
-            survey=surveyed,
-            files=files,
-            items=items,
-            notes=[
-                *(f"{named}/{key} is not named as AWS names it" for key in odd),
-                *notes,
-            ],
-            contradictory=bool(notes),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asking:
     """Without delivery files: the history of every resource that moved."""
 
     gathering: Gathering
     span: Interval
-    known: Mapping[Place, Known]
     book: Book
+    own: str
+    role: str
 
-    def read(self, place: Place, surveyed: Survey) -> Found:
+    def answer(self, asked: Asked) -> Answer:
+        """Read one place."""
+        place, known = asked
+        try:
+            demand_access(place, self.own, self.role)
+            return place, self._read(place, known)
+        except SourceError as error:
+            return place, error
+
+    def _read(self, place: Place, known: Known | None) -> Found:
         """Ask for each resource that is newer than the span's start, or gone."""
+        talk = self.gathering.talk
+        surveyed = survey(talk, place, known.survey if known else None)
         current = self.gathering.current.get(place, {})
         moved = {name for name, item in current.items() if item.at >= self.span.start}
         before: set[str] = set()
-        if place in self.known:
+        if known:
             before = {row[1] for row in self.book.pick([place])[place].rows}
         found: list[Item] = []
         for resource in sorted(moved | (before - current.keys())):
-            found += items_within(self.gathering.talk, place, resource, self.span)
-        return Found(survey=surveyed, files=(), items=in_order(found)[0])
+            found += items_within(talk, place, resource, self.span)
+        items, _ = in_order(found)
+        notes = [*surveyed.twins()]
+        return Found(survey=surveyed, files=(), items=items, notes=notes)
 
 
-def _compliance(gathering: Gathering) -> None:
+def _compliance(gathering: Gathering) -> tuple[AllTold, Bad]:
     """Ask the aggregator for every rule's state."""
 
-    def read() -> tuple[dict[Place, list[Told]], dict[Place, dict[str, int]]]:
-        told: dict[Place, list[Told]] = {}
-        bad: dict[Place, dict[str, int]] = {}
+    def read() -> tuple[AllTold, Bad]:
+        told: AllTold = {}
+        bad: Bad = {}
+        same: dict[Told, Told] = {}
         for page in gathering.talk.pages_of(
             "config",
             "describe_aggregate_compliance_by_config_rules",
@@ -390,18 +337,31 @@ def _compliance(gathering: Gathering) -> None:
         ):
             for row in page["AggregateComplianceByConfigRules"]:
                 place = (row["AccountId"], row["AwsRegion"])
-                if place in gathering.found:
-                    line = _told(row)
-                    told.setdefault(place, []).append(line)
-                    if line[1] == BAD:
-                        capped = line[3] == "yes"
-                        count = CAPPED if capped else line[2]
-                        bad.setdefault(place, {})[line[0]] = count
+                line = _told(row)
+                told.setdefault(place, []).append(same.setdefault(line, line))
+                if line[1] == BAD:
+                    count = CAPPED if line[3] == "yes" else line[2]
+                    bad.setdefault(place, {})[line[0]] = count
             gathering.put_away()
         return told, bad
 
-    told, gathering.bad = restarting(read)
-    gathering.records = [_told_line(place, rows) for place, rows in told.items()]
+    return restarting(read)
+
+
+def _compare(
+    gathering: Gathering, compliance: Callable[[], tuple[AllTold, Bad]]
+) -> None:
+    """Put what the aggregator says beside the places that were read."""
+    try:
+        told, gathering.bad = compliance()
+    except SourceError as error:
+        gathering.fail(error)
+        return
+    gathering.records = [
+        _told_line(place, rows)
+        for place, rows in told.items()
+        if place in gathering.found
+    ]
 
 
 def _told(row: Mapping[str, Any]) -> Told:

@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ijson  # type: ignore[import-untyped] # ships no types
 import orjson
@@ -52,8 +51,7 @@ _KEY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One rule's entry in an item's list."""
 
     rule: str
@@ -62,8 +60,7 @@ class Verdict:
     state: State
 
 
-@dataclass(frozen=True, slots=True, order=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """Everything that Config says of one resource from `at` on."""
 
     at: Instant

@@ -14,10 +14,9 @@ Rules enforced here:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controlbook.digest import merkle_root
 from controlbook.ledger import rule_key
@@ -54,11 +53,30 @@ LAG = HOUR
 """How long an event may take to come into it, several times over."""
 
 
+class Ruled(NamedTuple):
+    """What the ledger says of a deployed rule, as far as looking for changes needs it.
+
+    A plain tuple: a large organisation has a million, and they go to other processes.
+    """
+
+    deployed_as: str
+    identifier: str
+    trigger: str
+    status: str
+
+
+def ruled(rows: Iterable[RuleInstance]) -> tuple[Ruled, ...]:
+    """Give what looking for changes needs of the ledger's rule rows."""
+    return tuple(
+        Ruled(row.deployed_as, row.identifier, row.trigger, row.status) for row in rows
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
     """What the ledger's last run saw of an account × Region."""
 
-    rules: tuple[RuleInstance, ...]
+    rules: tuple[Ruled, ...]
     since: Instant
     """When that run looked."""
     now: Instant
@@ -79,10 +97,10 @@ class Survey:
     """One account × Region as this run found it."""
 
     place: Place
-    rules: tuple[DeployedRule, ...] = ()
-    """As they were read."""
-    kept: tuple[RuleInstance, ...] = ()
-    """The ledger's, where nothing changed them: they were not read again."""
+    rules: tuple[DeployedRule, ...] | None
+    """As they were read; None: they are the ledger's, and were not read again."""
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """Deployed name → what is new of whether a rule of the ledger works."""
     recording: bool
     started: Instant | None
     stopped: Instant | None
@@ -114,19 +132,29 @@ class Survey:
             end = Instant(min(self.started or end, end))
         return Interval(Instant(begin), end) if begin < end else None
 
-    @property
-    def named(self) -> dict[str, str]:
-        """Map the names of the deployed rules to the keys of their instances."""
-        read = {d.instance.deployed_as: d.instance.key for d in self.rules}
-        return read | {row.deployed_as: row.key for row in self.kept}
+    def named(self, rows: Iterable[RuleInstance]) -> dict[str, str]:
+        """Map the names of the deployed rules to the keys of their instances.
+
+        `rows` are the place's as the ledger has them.
+        """
+        if self.rules is None:
+            return {row.deployed_as: row.key for row in rows}
+        return {d.instance.deployed_as: d.instance.key for d in self.rules}
 
     def deployment(
         self, window: Interval, before: Iterable[RuleInstance]
     ) -> Deployment:
         """Give the instances in force in a window, and those that went since."""
-        rules = {row.key: row for row in self.kept}
-        names = {row.deployed_as: row.key for row in self.kept}
-        arns = {}
+        rules: dict[str, RuleInstance] = {}
+        names: dict[str, str] = {}
+        arns: dict[str, str] = {}
+        if self.rules is None:
+            for row in before:
+                status = self.statuses.get(row.deployed_as, row.status)
+                same = status == row.status
+                rules[row.key] = row if same else replace(row, status=status)
+                names[row.deployed_as] = row.key
+            return Deployment(rules=rules, arns=arns, names=names)
         for deployed in self.rules:
             if deployed.activated and deployed.activated >= window.end:
                 continue
@@ -145,7 +173,7 @@ class Survey:
     def twins(self) -> tuple[str, ...]:
         """Say which deployed rules are one rule instance."""
         names: dict[str, list[str]] = {}
-        for deployed in self.rules:
+        for deployed in self.rules or ():
             names.setdefault(deployed.instance.key, []).append(
                 deployed.instance.deployed_as
             )
@@ -189,16 +217,11 @@ def survey(talk: Conversation, place: Place, known: Surveyed | None = None) -> S
     channels = talk.ask("config", "describe_delivery_channel_status", place)
     state: Row = next(iter(states["ConfigurationRecordersStatus"]), {})
     groups = recorders["ConfigurationRecorders"]
-    rules: tuple[DeployedRule, ...] = ()
-    kept: tuple[RuleInstance, ...] = ()
-    if known and _unchanged(talk, place, known, statuses):
-        kept = _judged(known.rules, statuses, groups)
-    else:
-        rules = _read(talk, place, statuses, groups)
+    same = known and _unchanged(talk, place, known, statuses)
     return Survey(
         place=place,
-        rules=rules,
-        kept=kept,
+        rules=None if same else _read(talk, place, statuses, groups),
+        statuses=_judged(known.rules, statuses, groups) if known and same else {},
         recording=bool(state.get("recording")),
         started=_moment(state, "lastStartTime"),
         stopped=_moment(state, "lastStopTime"),
@@ -218,8 +241,9 @@ def _read(
     for row in sorted(rows, key=lambda row: str(row["ConfigRuleArn"])):
         status = statuses.get(row["ConfigRuleName"], {})
         deployed = deployed_rule(row, status, place)
-        instance = _explained(deployed.instance, groups)
-        found.append(replace(deployed, instance=instance))
+        own = deployed.instance
+        idle = _explained(own.identifier, own.trigger, own.status, groups)
+        found.append(replace(deployed, instance=replace(own, status=idle)))
     return tuple(found)
 
 
@@ -258,11 +282,11 @@ def _called(talk: Conversation, place: Place, name: str, known: Surveyed) -> boo
     return any(page.get("Events") for page in pages)
 
 
-def _is_lambda(row: RuleInstance) -> bool:
+def _is_lambda(row: Ruled) -> bool:
     return row.identifier.startswith("custom-lambda:")
 
 
-CHANGES: Mapping[str, Callable[[RuleInstance], bool]] = {
+CHANGES: Mapping[str, Callable[[Ruled], bool]] = {
     "PutConfigRule": lambda _row: True,
     "DeleteConfigRule": _is_lambda,
     "PutConformancePack": lambda row: PACKED in row.deployed_as,
@@ -272,35 +296,34 @@ statuses do not."""
 
 
 def _judged(
-    rows: tuple[RuleInstance, ...], statuses: Mapping[str, Row], groups: list[Row]
-) -> tuple[RuleInstance, ...]:
-    """Give the ledger's rows with what AWS says today of whether they work."""
-    found = []
+    rows: tuple[Ruled, ...], statuses: Mapping[str, Row], groups: list[Row]
+) -> dict[str, str]:
+    """Give what AWS says today of whether rules work, where the ledger has it not."""
+    found = {}
     for row in rows:
         status = _status(statuses.get(row.deployed_as, {}))
-        same = row.status == status
-        if not same:
-            other = _explained(replace(row, status=status), groups)
-            same = other.status == row.status
-        found.append(row if same else other)
-    return rows if all(map(is_, rows, found)) else tuple(found)
+        if status != row.status:
+            status = _explained(row.identifier, row.trigger, status, groups)
+            if status != row.status:
+                found[row.deployed_as] = status
+    return found
 
 
-def _explained(row: RuleInstance, recorders: list[Row]) -> RuleInstance:
+def _explained(identifier: str, trigger: str, status: str, recorders: list[Row]) -> str:
     """Tell a rule that had nothing to look at from one that never worked.
 
     AWS evaluates a change-triggered rule when it is made, and on every change of a
     resource in its scope. Where the recorder keeps every type of that scope and the
     rule was never invoked, Config knows no such resource.
     """
-    managed = find(row.identifier)
-    kinds = managed.resource_types if managed and row.trigger == "change" else ()
-    idle = (
-        row.status == "never-evaluated"
-        and bool(kinds)
-        and all(any(_records(group, kind) for group in recorders) for kind in kinds)
+    if status != "never-evaluated":
+        return status
+    managed = find(identifier)
+    kinds = managed.resource_types if managed and trigger == "change" else ()
+    idle = bool(kinds) and all(
+        any(_records(group, kind) for group in recorders) for kind in kinds
     )
-    return replace(row, status="idle") if idle else row
+    return "idle" if idle else status
 
 
 def _records(recorder: Row, kind: str) -> bool:

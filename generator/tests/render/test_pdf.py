@@ -67,7 +67,7 @@ def test_exact_interval_stands_in_the_requirement_and_the_register(text: str) ->
 
 def test_every_requirement_in_scope_has_a_section(text: str, final: PdfReader) -> None:
     titles = {str(item["/Title"]) for item in flat(final.outline)}
-    for section in pdf.Paper(small.report()).sections:
+    for section in pdf.Paper(small.report()).results.sections:
         item = section.requirement
         assert f"{item.number} {item.title}" in titles
         assert f"/req-{item.number}"[1:] in final.named_destinations

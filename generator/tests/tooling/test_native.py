@@ -102,9 +102,10 @@ def test_user_without_sudo_is_told_what_to_install(machine: Machine) -> None:
 
 
 def test_machine_without_apt_is_told_too(machine: Machine) -> None:
-    result = machine.native("browser")
+    result = machine.native("tests")
     assert result.returncode == 1
-    assert "sudo apt-get install chromium" in result.stderr
+    packages = "chromium openssh-client openssl"
+    assert f"sudo apt-get install {packages}" in result.stderr
 
 
 def test_libraries_that_stay_missing_are_an_error(machine: Machine) -> None:
@@ -116,8 +117,18 @@ def test_libraries_that_stay_missing_are_an_error(machine: Machine) -> None:
 
 
 def test_any_chromium_will_do(machine: Machine) -> None:
-    machine.put("chromium-browser", "exit 0")
-    assert machine.native("browser").returncode == 0
+    for name in ("chromium-browser", "ssh-keygen", "openssl"):
+        machine.put(name, "exit 0")
+    assert machine.native("tests").returncode == 0
+
+
+def test_only_what_is_missing_is_installed(machine: Machine) -> None:
+    machine.user(0)
+    machine.apt()
+    for name in ("chromium", "openssl"):
+        machine.put(name, "exit 0")
+    assert machine.native("tests").returncode == 0
+    assert machine.installed[0].endswith("recommends openssh-client")
 
 
 def test_python_that_makes_environments_is_fine(machine: Machine) -> None:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The counts that a report prints.
+
+Rules enforced here:
+- evaluation, conclusion and status are three things, and none overwrites another;
+- a requirement without a conclusion is counted as one without, never left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from controlbook.model import Conclusion, Status
+from controlbook.render import charts, words
+
+if TYPE_CHECKING:
+    from controlbook.render.report import Report
+
+_NO_CONCLUSION = "No conclusion yet"
+_SHADES = {
+    Conclusion.SATISFIED: ("ok", "#1b7f4b"),
+    Conclusion.COMPENSATED: ("ok", "#4d7c0f"),
+    Conclusion.NOT_APPLICABLE: ("none", "#475569"),
+    Conclusion.NOT_TESTED: ("gap", "#8a5a00"),
+    Conclusion.NOT_SATISFIED: ("deviation", "#b3261e"),
+}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one report counts."""
+
+    report: Report
+
+    def conclusion(self, number: str) -> str:
+        """Give a requirement's conclusion in the framework's own words."""
+        status = self.report.statuses[number]
+        label = words.conclusion(self.report.framework, status.conclusion)
+        return label or _NO_CONCLUSION
+
+    @cached_property
+    def conclusions(self) -> tuple[charts.Part, ...]:
+        """Count the requirements by conclusion, those without one last."""
+        numbers = self.report.assessment.requirements
+        given = [self.report.statuses[number].conclusion for number in numbers]
+        parts = [
+            charts.Part(
+                label=words.conclusion(self.report.framework, word),
+                count=given.count(word),
+                kind=kind,  # type: ignore[arg-type]
+                colour=colour,
+            )
+            for word, (kind, colour) in _SHADES.items()
+        ]
+        rest = len(numbers) - sum(part.count for part in parts)
+        parts.append(charts.Part(label=_NO_CONCLUSION, count=rest, kind="none"))
+        return tuple(part for part in parts if part.count)
+
+    @cached_property
+    def status_counts(self) -> tuple[tuple[Status, int], ...]:
+        """Count the requirements by status, in the order of the status words."""
+        given = [status.status for status in self.report.statuses.values()]
+        return tuple((word, given.count(word)) for word in Status if given.count(word))
+
+    @property
+    def summary_rows(
+        self,
+    ) -> tuple[tuple[charts.Part | None, tuple[Status, int] | None], ...]:
+        """Set the counts by conclusion beside those by status."""
+        return tuple(zip_longest(self.conclusions, self.status_counts))
+
+    @property
+    def signed(self) -> int:
+        """Count the requirements whose sign-off counts."""
+        return sum(status.judgement.counts for status in self.report.statuses.values())
+
+    @property
+    def attested(self) -> tuple[int, int]:
+        """Count the controls whose attestation counts, and all controls in scope."""
+        given = {
+            name: found.counts
+            for status in self.report.statuses.values()
+            for name, found in status.attestations.items()
+        }
+        names = self.report.findings.controls
+        return sum(given.get(name, False) for name in names), len(names)
+
+    @property
+    def open_deviations(self) -> int:
+        """Count the deviations that had not ended when collection did."""
+        return sum(item.end is None for item in self.report.findings.deviations)
+
+    @cached_property
+    def unannotated(self) -> frozenset[str]:
+        """Name the deviations and gaps that no annotation explains."""
+        return frozenset(
+            name
+            for status in self.report.statuses.values()
+            for name in status.unannotated
+        )
+
+    @cached_property
+    def waiting(self) -> tuple[tuple[str, str], ...]:
+        """Say who has still to do what, each once."""
+        return tuple(
+            sorted({pair for s in self.report.statuses.values() for pair in s.waiting})
+        )
