@@ -933,7 +933,7 @@ def main() -> int:
     print(NOT_CHECKED, end="")
     for text, runs in b.unread.items():
         if runs:
-            print(f"- {text}, of {runs} runs (controlbook verify --raw)")
+            print(f"- {text}, of {runs} run(s) (controlbook verify --raw)")
     print(f"\nexit code {code}")
     return code
 

@@ -163,11 +163,15 @@ def unread(ledger: Ledger, reach: Reach) -> Iterator[str]:
                 beyond += bool(names - read - {OBJECTS})
                 apart += bool(read & BY_ACCOUNT)
     if beyond:
-        yield f"the lists of {beyond} runs on which nothing here rests"
+        yield f"the lists of {_runs(beyond)} on which nothing here rests"
     if apart:
         yield (
-            f"in the lists of {apart} runs the rows of other accounts, and the sums and"
-            " the root over the rules of all accounts"
+            f"in the lists of {_runs(apart)} the rows of other accounts, and the sums"
+            " and the root over the rules of all accounts"
         )
     if sources:
-        yield f"which source packs {sources} runs stored: their lists of objects"
+        yield f"which source packs {_runs(sources)} stored: their lists of objects"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count > 1 else ''}"

@@ -22,7 +22,12 @@ from controlbook.later import at_hand
 from controlbook.ledger import chain_problems, read_heads, read_ledger
 from controlbook.lists import CACHE, of_bundle, of_vault
 from controlbook.manifest import is_list
+from controlbook.model import State
 from controlbook.reach import Reach
+from controlbook.render import pdf
+from controlbook.render.report import Book
+from controlbook.render.site import lay_down
+from controlbook.render.ticks import ticks
 from controlbook.sandbox.tiny import tiny
 from controlbook.timeline import Instant, Interval, instant, iso
 from controlbook.vault import NotInVaultError, VaultUnavailableError
@@ -339,6 +344,26 @@ def test_t13_an_index_that_hides_an_account_is_not_whole(
     assert "has no index of its lists, or not all of it" in own
 
 
+def test_both_verifiers_want_every_list_that_a_bundle_carries(
+    good: Files, tmp_path: Path
+) -> None:
+    rows = {
+        row["role"]: f"packs/{row['content_sha256']}.leaves"
+        for name in sorted(good)
+        if name.startswith("ledger/") and "checkpoints" not in name
+        for row in json.loads(good[name])["objects"]
+        if row["role"].startswith(("list:", "index"))
+    }
+    assert rows.pop("list:objects") not in good
+    assert {"index", "list:rules", "list:transitions", "list:pulls"} <= rows.keys()
+    for role, path in rows.items():
+        files = {name: data for name, data in good.items() if name != path}
+        code, said, own_code, own = both(resealed(files), tmp_path / role[5:])
+        assert (code, own_code) == (Exit.INTEGRITY, Exit.INTEGRITY), (role, said, own)
+        assert f" is not carried: {path} is absent" in said
+        assert f"{path}: is absent, and was the" in own
+
+
 # --- what a reader does not read ------------------------------------------------------
 
 
@@ -385,7 +410,7 @@ def test_what_was_not_read_is_said_and_a_copy_of_the_vault_gives_it(
     bundle_verify.main()
     own = capsys.readouterr().out
     assert "other accounts' rows, and sums over all, of" in own
-    assert "which source packs were stored, of 6 runs" in own
+    assert "which source packs were stored, of 6 run(s)" in own
     whole = verify(path, raw=example.vault.root)  # type: ignore[attr-defined] # a folder
     assert not [text for text in whole.not_checked if "accounts" in text]
     counts = {check.name: check.count for check in whole.checks}
@@ -436,6 +461,37 @@ def test_an_assessment_reads_its_accounts_and_its_period(
         assert run.transitions == rows
     with pytest.raises(ControlbookError, match="rules of run 000004 were not read"):
         len(runs[3].rules)
+
+
+def test_pages_and_figures_rest_on_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "MOST", 0)
+    monkeypatch.setattr(manifest, "SHORT", 0)
+    monkeypatch.setattr(released, "DAYS", released.DAYS + 1)
+    good, bad = State.COMPLIANT, State.NON_COMPLIANT
+    after = (
+        released.move(released.PROD, released.STALE, "2028-02-17T03:12:00Z", good, bad),
+        released.move(released.PROD, released.STALE, "2028-02-17T03:17:00Z", bad, good),
+    )
+    monkeypatch.setattr(released, "MOVES", (*released.MOVES, *after))
+    made = released.Example(tmp_path)
+    made.collect()
+    programme = made.programme
+    config = programme.ledger_of(NAME).config
+    assert not at_hand(config[-1].transitions)
+    assert not at_hand(config[-1].rules)
+    report = programme.report(NAME)
+    lay_down(Book(reports=(report,)), tmp_path / "work", {})
+    assert "stale-backup-archive" in pdf.page(report)
+    marks = {tick.mark: tick for tick in ticks(report.ledger)}
+    assert all(tick.passed for tick in marks.values())
+    assert (marks["R"].covered, marks["Σ"].covered) == (2 * 6, 2 * 6)
+    assert marks["T"].covered == len(config)
+    # Nobody looked at what came after the period.
+    assert not at_hand(config[-1].transitions)
+    said = "\n".join(programme.unread(NAME))
+    assert "the lists of 1 run on which nothing here rests" in said
 
 
 def test_a_collection_reads_the_rules_since_they_were_written_anew(
