@@ -441,45 +441,47 @@ def with_lists(b: Bundle, path: str, m: Table, due: set[str], own: set[str]) -> 
             here = [row for row in here if row["role"] == "source"]
         b.must(not here, f"{path}: its {name} stand there, and in a list of their own")
         if name in due:
-            lines = [line for row in holders for line in lines_of(b, path, row)]
-            rows = list(map(parse, lines))
             if name in BY_ACCOUNT:
-                leaves = {leaf(line).hex() for line in lines}
-                index_of(b, path, m, name, rows, leaves, own)
-                rows = [row for each in rows for row in each["rows"]]
+                rows: list[Any] = account_rows(b, path, m, name, holders, own)
             else:
+                lines = [line for row in holders for line in lines_of(b, path, row)]
                 whole = len(lines) == sum(row["records"] for row in holders)
                 b.must(whole, f"{path}: its list of {name} is not whole")
+                rows = list(map(parse, lines))
             part[name] = sorted(rows, key=ORDER[name]) if name in ORDER else rows
     for name in ("rules", "transitions") if own else ():
         m[name] = [row for row in m.get(name, []) if row["account"] in own]
     return m
 
 
-def index_of(
-    b: Bundle,
-    path: str,
-    m: Table,
-    name: str,
-    rows: list[Any],
-    leaves: set[str],
-    own: set[str],
-) -> None:
-    """Hold the lines of a list against the index: all that an account has is here."""
-    holders = [row for row in m["objects"] if row["role"] == "index"]
-    index = [parse(line) for row in holders for line in lines_of(b, path, row)]
-    whole = len(index) == sum(row["records"] for row in holders)
-    b.must(holders and whole, f"{path}: has no index of its lists, or not all of it")
-    due = {row["account"]: row["leaves"].get(name) for row in index}
-    for account in sorted(own):
-        there = due.get(account) in leaves or not due.get(account)
-        text = f"its list of {name} lacks what {account} has in it"
-        b.must(there, f"{path}: {text}")
-    for each in rows:
-        whose = {each["account"], *(row["account"] for row in each["rows"])}
-        known = due.get(each["account"]) == leaf(canonical(each)).hex()
-        text = f"its list of {name} is not that of its index for {each['account']}"
-        b.must(known and len(whose) == 1, f"{path}: {text}")
+def account_rows(
+    b: Bundle, path: str, m: Table, name: str, holders: list[Table], own: set[str]
+) -> list[Table]:
+    """Give these accounts' rows of a list; all that the index says must be here."""
+    indexes = [row for row in m["objects"] if row["role"] == "index"]
+    index = [parse(line) for row in indexes for line in lines_of(b, path, row)]
+    whole = len(index) == sum(row["records"] for row in indexes)
+    b.must(indexes and whole, f"{path}: has no index of its lists, or not all of it")
+    order = [row["account"] for row in index if name in row["leaves"]]
+    leaves = {row["account"]: row["leaves"].get(name) for row in index}
+    same = len(order) == sum(row["records"] for row in holders)
+    b.must(same, f"{path}: its list of {name} is not that of its index")
+    rows: list[Table] = []
+    for row in holders:
+        part, order = {*order[: row["records"]]}, order[row["records"] :]
+        if not own & part:
+            continue  # lines of other accounts alone
+        here = {leaf(line).hex(): parse(line) for line in lines_of(b, path, row)}
+        for account in sorted(own & part):
+            text = f"its list of {name} lacks what {account} has in it"
+            b.must(leaves[account] in here, f"{path}: {text}")
+        for digest, each in here.items():
+            whose = {each["account"], *(row["account"] for row in each["rows"])}
+            known = each["account"] in part and leaves[each["account"]] == digest
+            text = f"its list of {name} is not its index's for {each['account']}"
+            b.must(known and len(whose) == 1, f"{path}: {text}")
+            rows += each["rows"]
+    return rows
 
 
 def lines_of(b: Bundle, path: str, row: Table) -> list[bytes]:

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from .digest import leaf_hash, sha256
 from .extracts import ExtractError, read_extract, whole
-from .manifest import BY_ACCOUNT, MalformedManifestError, moved, whose
+from .manifest import (
+    BY_ACCOUNT,
+    MalformedManifestError,
+    leaves_of,
+    moved,
+    parts_of,
+    whose,
+)
 from .reach import INDEX, OBJECTS, RULES, outline_of, reach_of
 from .vault.packs import records_of
 
@@ -110,28 +117,33 @@ def of_bundle(files: Mapping[str, bytes]) -> Lists:
 
 
 def carried_lists(
-    ledger: Ledger, assessment: Assessment
+    ledger: Ledger, assessment: Assessment, lists: Lists
 ) -> Iterator[tuple[StoredObject, Depth]]:
-    """Name the lists that a bundle must carry, with whose rows of them."""
+    """Name the lists that a bundle must carry, with whose rows of them.
+
+    `lists` gives the index, which says where these accounts' lines are.
+    """
     reach = reach_of(assessment, map(outline_of, ledger.config))
     for stream, runs in sorted(ledger.runs.items()):
         depths = reach.depths(stream, [outline_of(run) for run in runs])
         for run in runs:
             if depth := depths.get(run.seq):
-                for stored in _due(run, depth):
+                for stored in _due(run, depth, lists):
                     yield stored, depth
 
 
-def _due(run: Run, depth: Depth) -> Iterator[StoredObject]:
-    found = [
-        stored
-        for name, objects in moved(run.objects).items()
-        if _reads(depth, name)
-        for stored in objects
-    ]
-    if found:
-        yield from (stored for stored in run.objects if stored.role == INDEX)
-    yield from found
+def _due(run: Run, depth: Depth, lists: Lists) -> Iterator[StoredObject]:
+    held = moved(run.objects)
+    wanted = {name: own for name, own in held.items() if _reads(depth, name)}
+    index = [stored for stored in run.objects if stored.role == INDEX]
+    if wanted:
+        yield from index
+    for name, objects in wanted.items():
+        if name in BY_ACCOUNT:
+            leaves = leaves_of(name, index[0], lists)
+            yield from (stored for stored, _ in parts_of(objects, leaves, depth))
+        else:
+            yield from objects
 
 
 def _reads(depth: Depth, name: str) -> bool:

@@ -99,7 +99,7 @@ MOST = 64 * 1024
 """No manifest has more bytes, as far as its lists make it long."""
 SHORT = 2 * 1024
 """A list that is not worth moving: the row of its object takes nearly as much."""
-ROWS = 200_000
+ROWS = 10_000
 """So many rows stand in one object, or those of one account; then comes another."""
 SOURCE = "source"
 """The role of the objects that may be listed elsewhere: AWS's own bytes."""
@@ -676,7 +676,7 @@ def _read_list(
 ) -> tuple[Any, ...]:
     """Read a list from the objects that hold it."""
     if name in BY_ACCOUNT:
-        leaves = _leaves_of(name, index[0], lists)
+        leaves = leaves_of(name, index[0], lists)
         lines = _own_lines(name, objects, leaves, lists, depth)
         parts = [_accounts_rows(name, account, line) for account, line in lines]
         return tuple(sorted(chain.from_iterable(parts), key=_ORDER.get(name)))
@@ -686,8 +686,8 @@ def _read_list(
     return tuple(sorted(found, key=_ORDER.get(name)))
 
 
-def _leaves_of(name: str, index: StoredObject, lists: Lists) -> dict[str, str]:
-    """Read which account has which leaf in a list."""
+def leaves_of(name: str, index: StoredObject, lists: Lists) -> Mapping[str, str]:
+    """Read which account has which leaf in a list, in their order."""
     found = {}
     lines = list(lists(index))
     if len(lines) != index.records:
@@ -703,28 +703,43 @@ def _leaves_of(name: str, index: StoredObject, lists: Lists) -> dict[str, str]:
     return found
 
 
+def parts_of(
+    objects: Iterable[StoredObject], leaves: Mapping[str, str], depth: Depth
+) -> Iterator[tuple[StoredObject, set[str]]]:
+    """Give the objects of a list that hold lines of accounts that are read, with these.
+
+    The lines stand in the order of the index, over all objects: one that holds other
+    accounts alone need not be asked for.
+    """
+    order, first = list(leaves), 0
+    for stored in objects:
+        own = order[first : first + stored.records]
+        first += stored.records
+        if due := {account for account in own if depth.of(account)}:
+            yield stored, due
+
+
 def _own_lines(
     name: str,
     objects: Sequence[StoredObject],
-    leaves: dict[str, str],
+    leaves: Mapping[str, str],
     lists: Lists,
     depth: Depth,
 ) -> Iterator[tuple[str, bytes]]:
     """Give the lines of the accounts that are read, if they are what the index says."""
-    due = {account for account in leaves if depth.of(account)}
     if sum(stored.records for stored in objects) != len(leaves):
         _fail(f"{objects[0].key}: its {name} are not those of the index")
-    for stored in objects:
+    for stored, due in parts_of(objects, leaves, depth):
         for line in lists(stored):
             account = whose(line)
             if not depth.of(account):
                 continue
-            if leaves.get(account) != leaf_hash(line).hex():
+            if account not in due or leaves[account] != leaf_hash(line).hex():
                 _fail(f"{stored.key}: its {name} of {account} are not the index's")
             due.discard(account)
             yield account, line
-    for account in sorted(due):
-        _fail(f"{objects[0].key}: its {name} of {account} are withheld")
+        for account in sorted(due):
+            _fail(f"{stored.key}: its {name} of {account} are withheld")
 
 
 def _accounts_rows(name: str, account: str, line: bytes) -> tuple[Any, ...]:

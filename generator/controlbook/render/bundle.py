@@ -22,7 +22,7 @@ from controlbook.digest import canonical, digest_of, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.extracts import carried_packs, extract, whole
 from controlbook.library import governed, sources_document
-from controlbook.lists import carried_form, carried_lists, carried_path
+from controlbook.lists import carried_form, carried_lists, carried_path, of_vault
 from controlbook.timeline import to_datetime
 from controlbook.vault.packs import records_of, unpack
 
@@ -221,7 +221,8 @@ def _packs(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
 
 
 def _lists(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
-    for stored, depth in carried_lists(report.ledger, report.assessment):
+    lists = of_vault(lambda: vault)
+    for stored, depth in carried_lists(report.ledger, report.assessment, lists):
         lines = records_of(vault.get(stored.key, stored.version_id), stored)
         yield carried_path(stored), carried_form(stored, lines, depth)
 
