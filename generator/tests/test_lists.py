@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -373,6 +374,7 @@ def daily(tmp_path_factory: pytest.TempPathFactory) -> tuple[released.Example, P
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(manifest, "MOST", 0)
         patched.setattr(manifest, "SHORT", 0)
+        patched.setattr(manifest, "ROWS", 1)
         patched.setattr(manifest, "_month", lambda window: iso(window.end))
         example = released.example(tmp_path_factory.mktemp("daily"))
     return example, example.release()
@@ -436,6 +438,32 @@ def test_t01_another_account_s_row_is_missed_in_the_vault_s_copy(
     assert stored.key in checks["vault"]
     assert verdict.code == Exit.INTEGRITY
     assert "the vault's copy does not give them all" in "\n".join(verdict.not_checked)
+
+
+def test_objects_that_hold_other_accounts_alone_are_not_asked_for(
+    daily: tuple[released.Example, Path], tmp_path: Path
+) -> None:
+    example, path = daily
+    raw = tmp_path / "raw"
+    shutil.copytree(example.vault.root, raw)  # type: ignore[attr-defined] # a folder
+    rules = [o for run in example.runs for o in run.objects if o.role == "list:rules"]
+    carried = opened(path).keys()
+    foreign = [
+        stored
+        for stored in rules
+        if released.FOREIGN in gzip.decompress((raw / stored.key).read_bytes()).decode()
+    ]
+    assert len(foreign) * 3 == len(rules)
+    for stored in rules:
+        there = f"packs/{stored.content_sha256}.leaves" in carried
+        assert there != (stored in foreign)
+    for stored in foreign:
+        (raw / stored.key).unlink(missing_ok=True)
+    programme = example.programme
+    programme.vault = DirectoryVault(raw)
+    assert programme.findings(NAME) == example.programme.findings(NAME)
+    with pytest.raises(ControlbookError, match="not in the vault"):
+        assert programme.whole_ledger
 
 
 def test_an_assessment_reads_its_accounts_and_its_period(
