@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import observed
 from .conflicts import conflicts
+from .crosscheck import OurRecord, concerning, disagreements
 from .history import deviation_of
 from .identity import gap_of
 from .instances import demanded, in_order, unmapped
@@ -45,6 +46,8 @@ from .sight import sight_of
 from .timeline import Interval, subtract, union
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .history import Piece
     from .model import Ledger, ManualEvidence
     from .sight import Sight
@@ -75,6 +78,13 @@ def assess(
     controls = {
         name: _control(library, assessment, sight, ledger, name) for name in control_ids
     }
+    contradicted = disagreements(ledger, assessment, _our_record(sight))
+    controls = {
+        name: replace(
+            own, disagreements=concerning(library.controls[name], contradicted)
+        )
+        for name, own in controls.items()
+    }
     deviations = in_order(
         d for findings in controls.values() for d in findings.deviations
     )
@@ -98,7 +108,20 @@ def assess(
         deviations=deviations,
         gaps=in_order(g for findings in controls.values() for g in findings.gaps),
         unmapped=unmapped(assessment, sight, {d.id for d in deviations}),
+        disagreements=contradicted,
     )
+
+
+def _our_record(sight: Sight | None) -> Callable[[], OurRecord]:
+    """Lay out our record for comparison, if anything has to be compared."""
+
+    def record() -> OurRecord:
+        if sight is None:
+            return OurRecord(pieces={}, reach=None)
+        rules = {row.key: row for run in sight.runs for row in run.rules}
+        return OurRecord.made(sight.pieces, rules, sight.horizon)
+
+    return record
 
 
 def _control(

@@ -330,7 +330,9 @@ def chain(b: Bundle, stream: str, digests: dict[int, str], seen: Seen) -> None:
     prev, last = "0" * 64, ""
     rules: Table = {}
     due = lists_due(b, stream, digests)
-    own = {*Scope(b.facts["scope"]).accounts, "all"} if due else set()
+    own: set[str] = set()  # whose rows are read where lists moved, or everybody's
+    if due and stream not in FOLLOWING:
+        own = {*Scope(b.facts["scope"]).accounts, "all"}
     for seq in range(1, max(digests) + 1):
         path = f"ledger/{stream}/{seq:06d}.json"
         if seq not in digests:
@@ -351,7 +353,7 @@ def chain(b: Bundle, stream: str, digests: dict[int, str], seen: Seen) -> None:
         ours = seen.setdefault("ledger", m["ledger"])
         b.same(path, m, type="controlbook/run/1", stream=stream, seq=seq, prev=prev)
         b.same(path, m, ledger=ours)
-        if not due:  # else they are of all accounts, and not all are here
+        if not own:  # else they are of all accounts, and not all are here
             b.same(path, {"counts": {}, **m}, counts=dict(counts), rules_root=root)
         for what in (m["run"]["id"], (stream, run.start, run.end)):
             first = seen.setdefault(what, path)
@@ -374,6 +376,7 @@ ORDER: dict[str, Callable[[Table], Any]] = {  # of the rows of a list, where it 
 }
 
 
+FOLLOWING = {"audit-manager", "reviews"}  # which may come after all
 RULES = {"rules", "rules_removed"}
 BY_ACCOUNT = {"rules", "transitions", "missing", "observations", "chains", "events"}
 BY_ACCOUNT.add("event_counts")  # the lists with one line an account
@@ -412,7 +415,8 @@ def lists_due(b: Bundle, stream: str, digests: Iterable[int]) -> dict[int, set[s
     for seq, names in moved.items():
         due[seq] = {*RULES} if first <= seq <= last else set()
         due[seq] |= names - RULES - {"objects"} if seq in near else set()
-        beyond, parts = names - due[seq] - {"objects"}, names & due[seq] & BY_ACCOUNT
+        beyond = names - due[seq] - {"objects"}
+        parts = names & due[seq] & BY_ACCOUNT if stream not in FOLLOWING else set()
         b.unread["lists on which nothing here rests"] += bool(beyond)
         b.unread["other accounts' rows, and sums over all"] += bool(parts)
         b.unread["which source packs were stored"] += "objects" in names
@@ -423,9 +427,9 @@ def may_speak(stream: str, run: Run, start: str, scope: Scope) -> bool:
     """Tell whether the report may rest on the lists of a run."""
     if stream == "config":
         return run.end >= start and run.start < scope.end
-    # What is looked at every few days speaks for days around; reviews come after all.
+    # What is looked at every few days speaks for days around.
     until = datetime.fromisoformat(run.end) + timedelta(days=2)
-    return stream == "reviews" or until.isoformat(timespec="milliseconds") >= start
+    return stream in FOLLOWING or until.isoformat(timespec="milliseconds") >= start
 
 
 def with_lists(b: Bundle, path: str, m: Table, due: set[str], own: set[str]) -> Table:
@@ -469,10 +473,11 @@ def account_rows(
     rows: list[Table] = []
     for row in holders:
         part, order = {*order[: row["records"]]}, order[row["records"] :]
-        if not own & part:
+        ours = own & part if own else part
+        if not ours:
             continue  # lines of other accounts alone
         here = {leaf(line).hex(): parse(line) for line in lines_of(b, path, row)}
-        for account in sorted(own & part):
+        for account in sorted(ours):
             text = f"its list of {name} lacks what {account} has in it"
             b.must(leaves[account] in here, f"{path}: {text}")
         for digest, each in here.items():
@@ -590,6 +595,7 @@ def packs(b: Bundle) -> None:
             b.wrong(f"{path}: is absent, though the report rests on it")
         states(b, Scope(b.facts["scope"]))
         events(b, Scope(b.facts["scope"]))
+        audit_manager(b, Scope(b.facts["scope"]))
 
 
 def needed(b: Bundle) -> set[str]:
@@ -613,6 +619,8 @@ def needed(b: Bundle) -> set[str]:
         asked = [row for row in run.rows("event_counts") if query_of(row) in queries]
         if scope.meets(run) and scope.accounts & {row["account"] for row in asked}:
             rows += run.rows("objects", role="records")
+    for run, _ in kept(b, scope).values():
+        rows += run.rows("objects", role="records")
     rows = [row for row in rows if not row["role"].startswith("list:")]
     return {carried(row) for row in rows if row.get("records_root")}
 
@@ -670,6 +678,46 @@ def events(b: Bundle, scope: Scope) -> None:
             if scope.hears(row["source"], row):
                 place = f"{run.path}: the carried events of {query_of(row)}"
                 b.same(place, row, count=len(lines), root=merkle(lines))
+
+
+def kept(b: Bundle, scope: Scope) -> dict[str, tuple[Run, Table]]:
+    """Give the last answer on each assessment in Audit Manager, since the start."""
+    return {
+        row["evidence"]: (run, row)
+        for run in b.runs.get("audit-manager", [])
+        for row in run.rows("observations", state="observed")
+        if run.end >= scope.start
+    }
+
+
+def audit_manager(b: Bundle, scope: Scope) -> None:
+    """Hold what is kept of Audit Manager, and what contradicts it, against the runs."""
+    runs, due = b.runs.get("audit-manager", []), []
+    for key, (run, row) in sorted(kept(b, scope).items()):
+        rows = run.rows("objects", role="records")
+        lines = [line for each in rows for line in shown(b, each)]
+        own = {line: each for line in lines if (each := parse(line))["evidence"] == key}
+        place = f"{run.path}: the carried records of {key}"
+        b.same(place, row, records=len(own), records_root=merkle(sorted(own)))
+        fields = [each.get("fields", {}) for each in own.values()]
+        counted = sum(int(each.get("contradictions", 0)) for each in fields)
+        listed = [each for r in runs for each in r.rows("contradictions", evidence=key)]
+        known = {(each["id"], each["resource"]) for each in listed}
+        text = f"{place}: count {counted} contradictions, {len(known)} are listed"
+        b.must(counted <= len(known), text)
+        found: Table = {"evidence": key, "seq": run.m["seq"], "at": row["at"]}
+        found |= {"result": row.get("result", ""), "counts": row.get("counts", {})}
+        found |= {"records": row["records"], "root": row["records_root"]}
+        due.append(found)
+    text = "facts.json: its audit-manager is not the ledger's"
+    b.must(b.facts.get("audit-manager", []) == due, text)
+    told = [(row["id"], row["resource"]) for row in b.facts.get("disagreements", [])]
+    for run in runs:
+        for row in run.rows("contradictions"):
+            within = scope.start <= moment(row["at"]) < scope.end
+            text = f"{run.path}: facts.json is silent on contradiction {row['id']}"
+            if within and row["account"] in scope.accounts:
+                b.must((row["id"], row["resource"]) in told, text)
 
 
 def query_of(row: Table) -> str:

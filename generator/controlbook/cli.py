@@ -10,7 +10,6 @@ Rules enforced here:
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import json
 import os
@@ -22,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .errors import ControlbookError, Exit
+from .errors import STORAGE, ControlbookError, Exit
 from .verbs import SHARED, VERBS
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-
-
 GARBAGE = 50_000
 """New objects between two looks for garbage: a ledger is many values that stay."""
 
@@ -119,13 +115,14 @@ def _stop_when_told() -> None:
 
 
 def _storage(error: OSError) -> Exit:
-    """Say that there is no room, or that a disk fails; the rest is a fault of ours."""
-    if error.errno not in NO_ROOM:
+    """Say that there is no room, or no right to write; the rest is a fault of ours."""
+    advice = STORAGE.get(error.errno or 0)
+    if advice is None:
         traceback.print_exc()
         return Exit.UNEXPECTED
     place = error.filename or "disk"
     print(  # noqa: T201 - the shell prints
-        f"{place}: {error.strerror}; make room and run it again", file=sys.stderr
+        f"{place}: {error.strerror}; {advice} and run it again", file=sys.stderr
     )
     return Exit.UNAVAILABLE
 

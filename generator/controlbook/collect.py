@@ -295,6 +295,7 @@ def _run(
         event_counts=reading.event_counts,
         events=reading.events,
         chains=reading.chains,
+        contradictions=reading.contradictions,
     )
 
 

@@ -2,7 +2,8 @@
 """Deriving a report again from ledger and sources, and comparing what was published.
 
 Rules enforced here:
-- facts and data files must be equal to the byte, so no figure is taken on trust;
+- facts, data files and OSCAL documents must be equal to the byte, so no figure is
+  taken on trust;
 - a requirement that is published as signed is signed, over what is here; what is
   published as stale or unsigned is no forgery, but still open.
 """
@@ -25,8 +26,8 @@ from .model import Status
 from .proofs import Trust, gather, witnesses
 from .reach import reach_of
 from .render.changes import changes, previous
-from .render.data import data_files
 from .render.facts import facts
+from .render.figures import figures
 from .render.manifest import ReleaseError, parse_tag
 from .render.report import Commit, Report
 from .subjects import requirement_subject
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .digest import Json
     from .manifest import Lists
     from .model import PeopleChange, RequirementStatus, Standing
+    from .preserved import Preserved
     from .provenance import Provenance
     from .seals import Documents
 
@@ -51,7 +53,7 @@ class Derived:
 
     report: Report
     data: Mapping[str, bytes]
-    """Its data files."""
+    """Its data files and OSCAL documents."""
 
 
 def derive(
@@ -62,10 +64,12 @@ def derive(
     trail: Trail,
     before: Mapping[str, Json] | None = None,
     people: tuple[PeopleChange, ...] = (),
+    kept: tuple[Preserved, ...] = (),
 ) -> Derived:
-    """Derive statuses, subjects, facts and data files from values alone.
+    """Derive statuses, subjects, facts and figures from values alone.
 
-    `before` are the facts of the release that an addendum follows.
+    `before` are the facts of the release that an addendum follows; `kept` is what the
+    record packs hold of Audit Manager.
     """
     library, assessment = record.library, record.assessment
     statuses = approve(record)
@@ -96,8 +100,9 @@ def derive(
         changes=changes(before, document) if before is not None else (),
         people_changes=people,
         trail=trail,
+        preserved=kept,
     )
-    return Derived(report=report, data=data_files(report))
+    return Derived(report=report, data=figures(report))
 
 
 def facts_before(
@@ -154,7 +159,7 @@ def figure_faults(
     files: Mapping[str, bytes],
     packs: Collection[str],
 ) -> Faults:
-    """Compare facts and data files; name the packs that the report rests on."""
+    """Compare facts and figures; name the packs that the report rests on."""
     report = derived.report
     yield from _facts_faults(report, documents, files)
     for path, data in derived.data.items():

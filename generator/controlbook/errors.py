@@ -8,8 +8,20 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
+
+STORAGE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "make room",
+    errno.EIO: "look after the disk",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "let this user read and write it",
+    errno.EPERM: "let this user read and write it",
+}
+"""What a disk answers → what to do before running it again."""
 
 
 class Exit(IntEnum):

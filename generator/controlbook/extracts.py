@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from .digest import NotCanonicalError, leaf_hash, parse_canonical, root_of_hashes
 from .manifest import is_list
 from .model import heard_in
+from .preserved import packs_of
 from .sight import opening_run
 
 if TYPE_CHECKING:
@@ -97,13 +98,15 @@ def carried_packs(
 
     The state packs that open and close the period, the record packs of the runs that
     saw a deviation or gap begin or end, the captured reviews behind every attestation
-    and sign-off, and the records of every event that a control counts.
+    and sign-off, the records of every event that a control counts, and what is kept of
+    Audit Manager.
     """
     found = [
         *_states(ledger, assessment),
         *_records(ledger, findings),
         *_reviews(ledger, statuses),
         *_events(ledger, findings, assessment),
+        *packs_of(ledger, assessment),
     ]
     return {
         stored.content_sha256: stored

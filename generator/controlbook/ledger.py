@@ -10,7 +10,7 @@ Rules enforced here:
 - sums agree: a rule's counts are its population, all rules' counts are the run's, and
   the counts before, moved by the transitions, are the counts after;
 - `rules_root` binds the inherited rows; a root of records moves only with a transition;
-- of lists that moved (ADR 0024) only what is read is checked: where a reader reads a
+- of lists that moved (ADR 0025) only what is read is checked: where a reader reads a
   part of the accounts, sums over all of them are not.
 """
 

@@ -173,7 +173,7 @@ def unread(ledger: Ledger, reach: Reach) -> Iterator[str]:
                 sources += OBJECTS in names
                 read = {n for n in names if _reads(depth, n)}
                 beyond += bool(names - read - {OBJECTS})
-                apart += bool(read & BY_ACCOUNT)
+                apart += depth.accounts is not None and bool(read & BY_ACCOUNT)
     if beyond:
         yield f"the lists of {_runs(beyond)} on which nothing here rests"
     if apart:

@@ -46,7 +46,7 @@ from .model import (
     StoredObject,
     Transition,
 )
-from .observations import OBSERVATION
+from .observations import CONTRADICTION, OBSERVATION
 from .reach import (
     INDEX,
     LIST,
@@ -240,6 +240,7 @@ LISTS: Mapping[str, Row[Any] | None] = {
     "event_counts": EVENT_COUNT,
     "events": EVENT,
     "chains": CHAIN,
+    "contradictions": CONTRADICTION,
 }
 """What can move into objects of its own, by its name; None: plain texts."""
 

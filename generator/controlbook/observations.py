@@ -5,6 +5,7 @@ Rules enforced here:
 - an observation has one row, the same in manifest, subject and facts;
 - a run has one row for each evidence key and place, in order, of its own stream and
   among its expected places;
+- a contradiction belongs to an observation of its run, and is one;
 - names and numbers only: a value that AWS answered stands in the vault alone.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .model import OBSERVED, Failing, Observation
+from .model import OBSERVED, Contradiction, Failing, Observation
 from .rows import (
     COUNT,
     INTERVAL,
@@ -56,6 +57,20 @@ OBSERVATION = row_of(
     failing=FAILING.rows,
 )
 """An observation as manifest, subject and facts hold it."""
+CONTRADICTION = row_of(
+    Contradiction,
+    evidence=PLAIN,
+    group=PLAIN,
+    control=PLAIN,
+    at=TIME,
+    identifier=PLAIN,
+    account=PLAIN,
+    resource=PLAIN,
+    theirs=PLAIN,
+    ours=TEXTS,
+    id=PLAIN,
+)
+"""A contradiction as manifest and facts hold it."""
 
 
 # --- what must agree -----------------------------------------------------------------
@@ -76,6 +91,20 @@ def observation_problems(run: Run) -> Iterator[str]:
             yield f"{name}: is not an expected place"
     for row in run.observations:
         yield from _row_problems(run, row)
+    yield from _contradiction_problems(run)
+
+
+def _contradiction_problems(run: Run) -> Iterator[str]:
+    rows = run.contradictions
+    if list(rows) != sorted(set(rows)):
+        yield "contradictions are not in order, or stand twice"
+    looked = {row.evidence for row in run.observations}
+    for row in rows:
+        name = f"contradictions: {row.id}"
+        if row.evidence not in looked:
+            yield f"{name}: no observation of {row.evidence}"
+        if not row.ours or row.theirs in row.ours:
+            yield f"{name}: the two verdicts do not contradict each other"
 
 
 def _row_problems(run: Run, row: Observation) -> Iterator[str]:

@@ -21,6 +21,7 @@ from .ledger import outlines, parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .lists import CACHE, of_vault, unread
 from .manifest import MalformedManifestError, whose
+from .preserved import preserved
 from .proofs import Trust, gather, witnesses
 from .reach import NOTHING, Reach, opened, outline_of, reach_of
 from .render.changes import changes, numbered, previous
@@ -32,7 +33,7 @@ from .sight import opening_run
 from .subjects import requirement_subject
 from .timeline import Instant, Interval
 from .vault import open_vault
-from .vault.packs import records_of
+from .vault.packs import records_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         RequirementStatus,
         Run,
         Standing,
+        StoredObject,
     )
     from .proofs import Gathered, Witness
     from .render.changes import Change
@@ -162,7 +164,13 @@ class Programme:
         """The store that the settings name."""
         settings = self.library.settings
         return open_vault(
-            settings.vault, self.repository.root, profile=settings.vault_profile
+            settings.vault,
+            self.repository.root,
+            profile=settings.vault_profile,
+            begun=any(
+                path.startswith("evidence/") and path.endswith((".json", ".yml"))
+                for path in self.files
+            ),
         )
 
     @cached_property
@@ -324,7 +332,12 @@ class Programme:
             supersedes=before,
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
+            preserved=preserved(self.ledger_of(name), assessment, self._records),
         )
+
+    def _records(self, stored: StoredObject) -> tuple[bytes, ...]:
+        """Read a record pack from the vault."""
+        return unpack(self.vault.get(stored.key, stored.version_id), stored)
 
     def changes_since(
         self, release: str, name: str, document: Mapping[str, Json]

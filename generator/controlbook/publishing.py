@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From one commit to `build/`: site, PDF, data files, manifest, and the bundle.
+"""From one commit to `build/`: site, PDF, data files, OSCAL, manifest, and the bundle.
 
 Rules enforced here:
 - everything is built beside `build/` and moved into place at the end: a build that
@@ -50,7 +50,7 @@ class Build:
         at: Path,
         licensed: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
-        """Build site, PDF and data files; `release` is empty for a draft.
+        """Build site, PDF, data files and OSCAL; `release` is empty for a draft.
 
         `licensed` (framework → number → text) goes onto the site of a draft, nowhere
         else.
@@ -62,7 +62,11 @@ class Build:
         self.folder = at
         made_with = {**toolchain(), "git": git_version()}
         book = programme.book(name, release=release, toolchain=made_with)
-        self.report: Report = replace(book.reports[0], downloads=offered(name))
+        first = book.reports[0]
+        kept = bool(first.preserved or first.findings.disagreements)
+        self.report: Report = replace(
+            first, downloads=offered(name, audit_manager=kept)
+        )
         book = replace(book, reports=(self.report, *book.reports[1:]))
         book = _with_texts(book, licensed)
         build_site(
@@ -78,7 +82,7 @@ class Build:
         )
         shutil.rmtree(at / "work")
         for path, body in self.publication.files.items():
-            if path.startswith("data/") or path == "facts.json":
+            if path.startswith(("data/", "oscal/")) or path == "facts.json":
                 _write(at / path, body)
         _write(at / "manifest.json", self.publication.manifest)
 
@@ -101,6 +105,7 @@ class Build:
             if old.suffix in {".pdf", ".zip"} or old.name in {
                 "site",
                 "data",
+                "oscal",
                 "facts.json",
                 "manifest.json",
             }:
@@ -141,6 +146,16 @@ def release_at(programme: Programme, name: str) -> str:
     tags = programme.repository.tags_at(programme.commit)
     found = {tag: number for tag in tags if (number := numbered(tag, name))}
     return max(found, key=lambda tag: found[tag], default="")
+
+
+def released_or_draft(programme: Programme, name: str) -> Report:
+    """Report on an assessment as released; as a draft where it is not.
+
+    A released assessment is judged at its last tag: later edits do not touch it.
+    """
+    tags = programme.releases(name)
+    at = programme.released(name) or programme
+    return at.report(name, release=tags[-1] if tags else "")
 
 
 def refuse_dirty(programme: Programme) -> None:

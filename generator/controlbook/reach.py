@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a reader reads: which lists that moved out of manifests, and whose rows.
 
-Rules enforced here (ADR 0024):
+Rules enforced here (ADR 0025):
 - where no list moved, everything is read and checked: it stands in the manifests;
 - an assessment's reader reads the lists of the runs that its period rests on, of its
   accounts; rules also since the last run that wrote them anew;
@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from .model import ALL
+from .model import ALL, FOLLOWING
 from .timeline import DAY, Instant, Interval
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Reach:
 
     def near(self, stream: str, outline: Outline) -> bool:
         """Tell whether a run's lists are read."""
-        if stream == "reviews":
-            return True  # people sign when the period is over
+        if stream in FOLLOWING:
+            return True  # it follows the period, and speaks for no account alone
         return self.span is not None and _meets(stream, outline.window, self.span)
 
     def depths(self, stream: str, outlines: Sequence[Outline]) -> Mapping[int, Depth]:
@@ -109,7 +109,7 @@ class Reach:
                 lists=o.seq in seqs,
                 rules=first <= o.seq <= last,
                 objects=False,
-                accounts=self.accounts,
+                accounts=None if stream in FOLLOWING else self.accounts,
             )
             for o in outlines
         }

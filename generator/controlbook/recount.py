@@ -23,6 +23,7 @@ from .extracts import ExtractError, closing_run, read_extract, state_object
 from .faults import Fault, Faults, lacking, wrong
 from .ledger import fold_states, parse_state_lines, records_root_lines
 from .model import heard_in
+from .preserved import preserved, unlike
 from .sight import opening_run
 from .timeline import Interval, iso
 from .vault import NotInVaultError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         StoredObject,
         Transition,
     )
+    from .preserved import Preserved
     from .vault import Vault
 
 
@@ -80,6 +82,8 @@ class Recount:
     opening: tuple[Standing, ...] | None
     """The states that open the period; None where they cannot be read."""
     faults: tuple[Fault, ...]
+    preserved: tuple[Preserved, ...] = ()
+    """What the packs hold of Audit Manager."""
 
 
 def recount(
@@ -92,6 +96,8 @@ def recount(
     """
     extracts, faults = _extracts(ledger, packs, whole=whole)
     faults.extend(_event_faults(ledger, extracts, assessment))
+    kept, wrongly = _preserved(ledger, extracts, assessment)
+    faults.extend(wrongly)
     if not whole:
         return Recount(opening=None, faults=tuple(faults))
     edges: list[tuple[Standing, ...]] = []
@@ -114,7 +120,25 @@ def recount(
             return Recount(opening=None, faults=tuple(faults))
     if not corrected(ledger):
         faults.extend(_state_faults(ledger, edges[0], edges[1], assessment))
-    return Recount(opening=edges[0], faults=tuple(faults))
+    return Recount(opening=edges[0], faults=tuple(faults), preserved=kept)
+
+
+def _preserved(
+    ledger: Ledger, extracts: Mapping[str, Extract], assessment: Assessment
+) -> tuple[tuple[Preserved, ...], list[Fault]]:
+    """Read what is carried of Audit Manager, and hold it against its runs."""
+
+    def records(stored: StoredObject) -> tuple[bytes, ...]:
+        own = extracts.get(stored.content_sha256)
+        return own.records if own else ()
+
+    faults: list[Fault] = []
+    try:
+        for run, text in unlike(ledger, assessment, records):
+            faults.append(wrong(f"{name(run)}: {text}"))
+        return preserved(ledger, assessment, records), faults
+    except ControlbookError as error:
+        return (), [*faults, wrong(error.message)]
 
 
 def corrected(ledger: Ledger) -> bool:

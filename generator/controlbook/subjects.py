@@ -24,7 +24,7 @@ from .model import (
     Snapshot,
     heard_in,
 )
-from .observations import OBSERVATION
+from .observations import CONTRADICTION, OBSERVATION
 from .timeline import iso
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Assessment,
         Control,
         Deviation,
+        Disagreement,
         EventResult,
         EvidenceSource,
         Findings,
@@ -358,6 +359,11 @@ def findings_document(findings: Findings, controls: Iterable[str]) -> Json:
             ),
             "deviations": [deviation_document(item) for item in own.deviations],
             "gaps": [gap_document(item) for item in own.gaps],
+            **(
+                {"disagreements": [disagreement_document(r) for r in own.disagreements]}
+                if own.disagreements
+                else {}
+            ),
         }
         for own in (findings.controls[name] for name in sorted(set(controls)))
     ]
@@ -436,6 +442,15 @@ def _happened(row: EventResult) -> Json:
             for place in row.places
         ],
         "events": [EVENT.write(event) for event in row.events],
+    }
+
+
+def disagreement_document(row: Disagreement) -> dict[str, Json]:
+    """Write one contradiction with Audit Manager as canonical JSON's values."""
+    return {
+        **CONTRADICTION.write(row.found),
+        "now": list(row.now),
+        "stands": "yes" if row.stands else "no",
     }
 
 

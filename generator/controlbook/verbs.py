@@ -335,7 +335,7 @@ VERBS = (
     Verb(
         "build",
         "build",
-        "build site, PDF, data files and bundle from the present commit",
+        "build site, PDF, data files, OSCAL and bundle from the present commit",
         "controlbook build PCI-2028-Q1 --draft",
         (
             _argument("assessment", nargs="?", metavar="ASSESSMENT"),
@@ -350,6 +350,27 @@ VERBS = (
                 help="show your licensed copy of the standard's text; with --draft",
             ),
             _argument("--out", type=Path, metavar="DIR", help="default: build"),
+        ),
+    ),
+    Verb(
+        "export",
+        "export",
+        "write an assessment's figures for other programs: OSCAL, CSV, JSON, XLSX",
+        "controlbook export PCI-2028-Q1 --format oscal --to pci-oscal",
+        (
+            _ASSESSMENT,
+            _argument(
+                "--format",
+                required=True,
+                choices=("oscal", "csv", "json", "xlsx"),
+                help="what to write",
+            ),
+            _argument(
+                "--to",
+                type=Path,
+                metavar="PATH",
+                help="a new folder, or a new file for xlsx (default: in build/export)",
+            ),
         ),
     ),
     Verb(

@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from .digest import Json
     from .forge.github import GitHub
     from .model import Assessment, Ledger, Library, PeopleChange, Standing
+    from .preserved import Preserved
     from .proofs import Witness
     from .provenance import Provenance
     from .render.manifest import ReleaseManifest, Tag
@@ -239,6 +240,8 @@ class _Pass:
     not_checked: list[str] = field(default_factory=list)
     partly: tuple[str, ...] = ()
     """What of the ledger's lists a bundle does not carry."""
+    preserved: tuple[Preserved, ...] = ()
+    """What the packs hold of Audit Manager."""
 
     def step(self, title: str, count: int, faults: Iterable[Fault]) -> bool:
         """Note a check; tell whether it found nothing."""
@@ -308,6 +311,7 @@ class _Pass:
             release=manifest.release,
             before=before,
             people=people,
+            kept=self.preserved,
             trail=retrace(
                 provenance.repository,
                 Present(
@@ -524,6 +528,7 @@ class _Pass:
         packs = self._packs()
         found = recount(ledger, assessment, packs, whole=whole)
         self.step("packs", len(packs), found.faults)
+        self.preserved = found.preserved
         if corrected(ledger):
             self.skip("the states after each run", "the ledger has corrections")
         return found.opening

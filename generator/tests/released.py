@@ -22,6 +22,9 @@ from controlbook.ledger import (
 )
 from controlbook.manifest import long_lists, starts_anew
 from controlbook.model import (
+    Contradiction,
+    Missing,
+    Observation,
     Pull,
     Review,
     RuleInstance,
@@ -34,6 +37,7 @@ from controlbook.model import (
 from controlbook.programme import Programme
 from controlbook.render.bundle import publish, write_bundle
 from controlbook.render.manifest import ledger_heads, tag_message
+from controlbook.sources.looking import Before, Item, Seen, observation
 from controlbook.subjects import control_subject, requirement_subject
 from controlbook.timeline import DAY, HOUR, Instant, Interval, instant, iso
 from controlbook.vault.directory import DirectoryVault
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from controlbook.sources import SourceError
     from controlbook.vault import Vault
     from controlbook.vault.s3 import S3Vault
 
@@ -55,6 +60,7 @@ DAYS = 5
 IDENTIFIER = "S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED"
 RULE = "s3-bucket-server-side-encryption-enabled"
 BOT = ("controlbook[bot]", "controlbook@example.com")
+AUDITED = "audit-manager:5f4b16e2-6d1c-52ad-96b1-42df9e6e0220"
 RETAIN = instant("2035-04-01T00:00:00Z")
 
 POPULATION = {PROD: 3, STAGING: 2, FOREIGN: 4}
@@ -283,6 +289,36 @@ class Example:
             collected=places,
         )
 
+    def audit(
+        self,
+        *items: Item,
+        contradictions: tuple[Contradiction, ...] = (),
+        seen: SourceError | None = None,
+    ) -> None:
+        """Collect Audit Manager: what its one assessment holds, or why none came."""
+        place, key = ("111122226666", REGION), AUDITED
+        self.now = Instant(self.now + HOUR)
+        counts = (("contradictions", len(contradictions)),)
+        found = seen or Seen(items=items, result="ACTIVE", counts=counts)
+        row, lines = observation(key, place, found, Before(), self.now)
+        before = [r.window.end for r in self.runs if r.stream == "audit-manager"]
+        window = Interval(before[-1] if before else START, self.now)
+        lost = Missing(
+            account=place[0], region=REGION, reason="source-failed", interval=window
+        )
+        self._append(
+            "audit-manager",
+            window,
+            missing=(lost,) if seen else (),
+            observations=(row,),
+            contradictions=contradictions,
+            objects=(
+                (self._store("records", pack(lines), "audit-manager"),) if lines else ()
+            ),
+            expected=(place,),
+            collected=() if seen else (place,),
+        )
+
     def capture(self) -> None:
         """Collect the reviews stream: every pull request so far."""
         lines = [canonical({"number": p.number, "merge": p.merge}) for p in self.pulls]
@@ -307,6 +343,9 @@ class Example:
         pulls: tuple[Pull, ...] = (),
         expected: tuple[tuple[str, str], ...] = (),
         collected: tuple[tuple[str, str], ...] = (),
+        missing: tuple[Missing, ...] = (),
+        observations: tuple[Observation, ...] = (),
+        contradictions: tuple[Contradiction, ...] = (),
     ) -> None:
         chain = [run for run in self.runs if run.stream == stream]
         previous = chain[-1] if chain else None
@@ -332,10 +371,10 @@ class Example:
             collector=(("name", "controlbook"), ("version", "0.1.0")),
             expected=expected,
             collected=collected,
-            missing=(),
+            missing=missing,
             pages=3,
             throttles=0,
-            complete=True,
+            complete=not missing,
             queries=(("config:DescribeConfigRules", "{}"),),
             counts=tuple(sorted(counts.items())),
             rules=rules,
@@ -343,6 +382,8 @@ class Example:
             transitions=transitions,
             pulls=pulls,
             objects=objects,
+            observations=observations,
+            contradictions=contradictions,
         )
         run = replace(run, anew=starts_anew(run, chain))
         lists = tuple(

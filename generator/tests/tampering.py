@@ -48,9 +48,9 @@ def unpacked(files: Files, folder: Path) -> Path:
 def published(path: str) -> bool:
     """Tell whether manifest.json lists a file of this path."""
     top = path.split("/", maxsplit=1)[0]
-    return top in {"site", "data", "facts.json", "README.md", "verify.py"} or (
-        path.endswith(".pdf") and "/" not in path
-    )
+    return top in {
+        *("site", "data", "oscal", "facts.json", "README.md", "verify.py")
+    } or (path.endswith(".pdf") and "/" not in path)
 
 
 def resealed(files: Files) -> Files:

@@ -27,6 +27,7 @@ from controlbook.manifest import (
     rules_root,
 )
 from controlbook.model import (
+    Contradiction,
     DigestChain,
     Event,
     EventCount,
@@ -128,6 +129,18 @@ made[Pull] = {
     "paths": st.lists(texts, max_size=2).map(tuple),
     "reviews": st.lists(values(Review), max_size=2).map(tuple),
 }
+CONTRADICTION = Contradiction(
+    evidence="audit-manager:1",
+    group="Data at rest / backups",
+    control="Stored objects are encrypted",
+    at=Instant(1_000),
+    identifier="S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED",
+    account="111122223333",
+    resource="arn:aws:s3:::é",
+    theirs="NON_COMPLIANT",
+    ours=("COMPLIANT",),
+    id="2",
+)
 runs = st.builds(
     Run,
     stream=words,
@@ -174,6 +187,7 @@ runs = st.builds(
     event_counts=rows(values(EventCount)),
     events=rows(values(Event)),
     chains=rows(values(DigestChain)),
+    contradictions=st.sampled_from([(), (CONTRADICTION,)]),
 )
 
 

@@ -70,6 +70,9 @@ def test_other_streams_may_speak_of_days_before_and_reviews_come_after_all() -> 
     reach = Reach(span=days(5, 5))
     assert read(reach, runs, "snapshot") == ["R"] * 2 + ["LR"] * 6
     assert read(reach, runs, "reviews") == ["LR"] * 8
+    ours = Reach(span=days(5, 5), accounts=frozenset({"1"}))
+    assert ours.depths("snapshot", runs)[3].accounts == {"1"}
+    assert ours.depths("audit-manager", runs)[3].accounts is None
     assert read(NOTHING, runs, "reviews") == ["LR"] * 8
     assert read(NOTHING, runs, "snapshot") == ["R"] * 8
     assert read(NOTHING, [day(1), day(2)]) == ["-", "-"]

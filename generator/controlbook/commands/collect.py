@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from controlbook import __version__
 from controlbook.clock import now
 from controlbook.collect import Collector
+from controlbook.crosscheck import OurRecord
 from controlbook.digest import sha256
 from controlbook.model import OBSERVED
 from controlbook.outcome import Outcome
@@ -98,12 +99,11 @@ def _source(stream: str, programme: Programme, progress: Progress) -> Source:
     return made
 
 
-def _our_record(programme: Programme) -> object:
+def _our_record(programme: Programme) -> OurRecord:
     """Fold what the config stream recorded; without it there is nothing to compare."""
     runs = programme.whole_ledger.config
     opening = programme.state_after(runs[0]) if runs else ()
-    record = import_module("controlbook.sources.audit_manager").OurRecord
-    return record.of(programme.whole_ledger, opening)
+    return OurRecord.of(programme.whole_ledger, opening)
 
 
 def _about() -> tuple[tuple[str, str], ...]:

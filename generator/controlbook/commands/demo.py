@@ -30,7 +30,7 @@ from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.sandbox import cast
 from controlbook.sandbox.clock import Clock
-from controlbook.sandbox.example import example
+from controlbook.sandbox.example import example, mishaps
 from controlbook.sandbox.github import GitHub
 from controlbook.sandbox.server import Sandbox
 from controlbook.timeline import DAY, HOUR, MINUTE, Instant, instant, iso
@@ -61,6 +61,13 @@ REVIEWS = (
     "2028-04-01T07:00:00Z",
     "2028-04-04T07:00:00Z",
     "2028-04-07T07:00:00Z",
+)
+EXTRA_LOOKS = (
+    # Somebody looks while the flow logs are off.
+    ("2028-03-06T11:00:00Z", "security-hub"),
+    # The networking team's repair of the day before, as Audit Manager has it.
+    ("2028-03-09T06:30:00Z", "audit-manager"),
+    ("2028-04-01T06:30:00Z", "audit-manager"),
 )
 CONTENT = ("controls", "frameworks", "signoffs", "site", "mkdocs.yml")
 GIVEN = (".github/CODEOWNERS", ".gitattributes")
@@ -111,7 +118,7 @@ def demo(options: Namespace) -> Outcome:
     clock = Clock(IMPORTED)
     remote = GitHub(_remote(root), clock, cast.users(), teams=cast.TEAMS)
     with (
-        Sandbox(example(), clock, remote) as sandbox,
+        Sandbox(example(), clock, remote, trouble=mishaps()) as sandbox,
         _environment({**sandbox.environment(), "GITHUB_TOKEN": cast.APP_TOKEN}),
     ):
         stage = _Stage(repository=repository, sandbox=sandbox, story=_story())
@@ -245,8 +252,9 @@ def _acts(stage: _Stage) -> Iterator[Act]:
         for minutes, stream in ((10, "snapshot"), (20, "security-hub")):
             at = Instant(FIRST_RUN + week * WEEK * DAY + minutes * MINUTE)
             yield at, partial(_collect, stage, at, stream)
-    at = Instant(LAST_RUN + HOUR // 2)
-    yield at, partial(_collect, stage, at, "audit-manager")
+    for text, stream in EXTRA_LOOKS:
+        at = instant(text)
+        yield at, partial(_collect, stage, at, stream)
     for text in REVIEWS:
         yield instant(text), partial(_collect, stage, instant(text), "reviews")
     for number, (name, paper) in enumerate(stage.story["documents"].items()):

@@ -5,14 +5,17 @@ Rules enforced here:
 - no GIT_* of the caller, no replace objects, no mailmap, no hooks, no signing, no
   pager, no locale, no question at a terminal;
 - what Git says when it refuses becomes an error that people can read;
-- who is interrupted ends Git in order, so that no lock file stays behind.
+- who is interrupted ends Git in order, and a Git that writes outlives a killed caller,
+  so that no lock file stays behind; one that is there all the same is waited for.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +39,22 @@ _SETTINGS = (
     "log.showSignature=false",
     "maintenance.auto=false",
 )
-_NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
+_ASKING = {"clone", "fetch", "ls-remote", "push"}
+"""May ask a person for a password, and so needs the caller's terminal."""
+_LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists")
+_OVERTAKEN = re.compile(r"cannot lock ref 'HEAD': is at \w+ but expected")
+_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between two tries where another Git command is at work."""
+_STORAGE = {
+    "No space left on device": "make room and run it again",
+    "Out of diskspace": "make room and run it again",
+    "Disk quota exceeded": "make room and run it again",
+    "File too large": "make room and run it again",
+    "Read-only file system": "make it writable and run it again",
+    "': Permission denied": "make it writable and run it again",
+    "insufficient permission": "make it writable and run it again",
+}
+"""What a disk that does not take a file makes Git say → what to do."""
 Author = tuple[str, str]
 """(name, e-mail address)"""
 
@@ -65,13 +83,30 @@ def run(
         message = "git is not installed"
         raise ControlbookError(message, advice="install Git 2.38 or later")
     settings = [word for pair in _SETTINGS for word in ("-c", pair)]
+    command = [program, *settings, *arguments]
+    given = _clean() | dict(environment or {})
+    for wait in (*_WAITS, 0):
+        code, output, said = _once(command, folder, given, stdin, _verb(arguments))
+        if not code:
+            return output
+        if not (wait and (_LOCKED.search(said) or _OVERTAKEN.search(said))):
+            break
+        time.sleep(wait)
+    raise _failure(arguments, folder, said)
+
+
+def _once(
+    command: list[str], folder: Path, given: dict[str, str], stdin: bytes, verb: str
+) -> tuple[int, bytes, str]:
     with subprocess.Popen(  # noqa: S603 - a fixed program, arguments without a shell
-        [program, *settings, *arguments],
+        command,
         cwd=folder,
-        env=_clean() | dict(environment or {}),
+        env=given,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Killed together with its caller, Git would leave its lock files.
+        start_new_session=verb not in _ASKING,
     ) as child:
         try:
             output, said = child.communicate(stdin)
@@ -79,9 +114,12 @@ def run(
             # Asked to end, Git takes its lock files away; killed, it leaves them.
             child.terminate()
             raise
-    if child.returncode:
-        raise _failure(arguments, folder, said.decode(errors="replace"))
-    return output
+    return child.returncode, output, said.decode(errors="replace")
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    words = iter(arguments)
+    return next((word for word in words if word != "-c" or not next(words, "")), "")
 
 
 def _clean() -> dict[str, str]:
@@ -112,14 +150,17 @@ def _failure(arguments: Sequence[str], folder: Path, said: str) -> ControlbookEr
             place=str(folder),
             advice="run it inside your programme, or `git init` one",
         )
-    words = iter(arguments)
-    verb = next((word for word in words if word != "-c" or not next(words, "")), "")
-    full = any(reason in said for reason in _NO_ROOM)
+    advice = next((todo for phrase, todo in _STORAGE.items() if phrase in said), "")
+    if lock := _LOCKED.search(said):
+        advice = (
+            "another Git command is at work here, or one was killed: if none runs, "
+            f"remove {lock[1]} and run it again"
+        )
     return GitFailedError(
-        f"git {verb} failed: {what}",
+        f"git {_verb(arguments)} failed: {what}",
         place=str(folder),
-        advice="make room and run it again" if full else "",
-        code=Exit.UNAVAILABLE if full else Exit.USAGE,
+        advice=advice,
+        code=Exit.UNAVAILABLE if advice else Exit.USAGE,
     )
 
 

@@ -290,8 +290,10 @@ class Repository:
                 # 0600 of the temporary file is too narrow for a shared checkout.
                 Path(temporary.name).chmod(0o644)
                 Path(temporary.name).replace(place)
-            except BaseException:
+            except BaseException as error:
                 Path(temporary.name).unlink(missing_ok=True)
+                if isinstance(error, OSError):
+                    error.filename = error.filename or str(place)
                 raise
 
     def commit_files(
@@ -475,8 +477,15 @@ class Repository:
                 onto,
                 environment=identity(Instant(int(seconds) * SECOND), (by, mail)),
             )
-        except GitFailedError as error:
-            self.git("rebase", "--abort")
+        except BaseException as error:
+            # Interrupted too: a rebase that stops halfway leaves no branch checked out.
+            conflict = isinstance(error, GitFailedError)
+            try:
+                self.git("rebase", "--abort")
+            except GitFailedError:
+                conflict = False  # it had not begun
+            if not conflict:
+                raise
             message = f"{name} and this branch changed the same files"
             raise ControlbookError(
                 message,

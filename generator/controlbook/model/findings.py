@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controlbook.timeline import Instant, Interval
 
     from .controls import ConfigRule, EventQuery, EvidenceSource
-    from .record import Event, Observation
+    from .record import Contradiction, Event, Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +228,20 @@ class EventResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """A contradiction between Audit Manager and our record, as the record is now."""
+
+    found: Contradiction
+    now: tuple[str, ...]
+    """What our record says now of that instant; empty: nothing any more."""
+
+    @property
+    def stands(self) -> bool:
+        """Tell whether the two still disagree: a correction may have ended it."""
+        return self.found.theirs not in self.now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlFindings:
     """What the evidence says of one control in one assessment."""
 
@@ -239,6 +253,8 @@ class ControlFindings:
     gaps: tuple[Gap, ...]
     observed: tuple[ObservedResult, ...] = ()
     events: tuple[EventResult, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    """With Audit Manager, on the Config rules that the control names."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -283,4 +299,6 @@ class Findings:
     gaps: tuple[Gap, ...]
     unmapped: tuple[Deviation, ...]
     """In scope, but under rules that no control of the assessment names."""
+    disagreements: tuple[Disagreement, ...] = ()
+    """With Audit Manager, in scope and period, also on rules that no control names."""
     notes: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ALL = "all"
 """Stands for every account, Region or rule in an evidence gap."""
+FOLLOWING = frozenset({"audit-manager", "reviews"})
+"""Streams that tell of a period when it is over: their later runs count too."""
 GLOBAL = "global"
 """Stands for the Region of a service that has none, such as IAM."""
 OBSERVED = "observed"
@@ -228,6 +230,30 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Contradiction:
+    """A verdict that Audit Manager took from Config, and our record said otherwise."""
+
+    evidence: str
+    """The assessment in Audit Manager: `audit-manager:<its id>`."""
+    group: str
+    """Name of the control set there."""
+    control: str
+    """Name of the control there."""
+    at: Instant
+    """The instant that Audit Manager gives its evidence."""
+    identifier: str
+    """AWS's identifier of the rule."""
+    account: str
+    resource: str
+    """Its ARN, as Audit Manager spells it."""
+    theirs: str
+    ours: tuple[str, ...]
+    """What our record said of that instant when the two were compared."""
+    id: str
+    """Of the piece of evidence in Audit Manager."""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class StoredObject:
     """An immutable object of the vault and where it stands."""
 
@@ -370,6 +396,8 @@ class Run:
     """The first events of each query and place; the record pack holds all."""
     chains: Sequence[DigestChain] = ()
     """One per account × Region; none where LookupEvents was asked."""
+    contradictions: Sequence[Contradiction] = ()
+    """Of what the run read anew in Audit Manager, sorted; never only the first."""
     anew: bool = False
     """Its manifest holds every rule instance, not what changed of those before."""
 

@@ -23,11 +23,12 @@ from controlbook.errors import ControlbookError, Exit
 from controlbook.extracts import carried_packs, extract, whole
 from controlbook.library import governed, sources_document
 from controlbook.lists import carried_form, carried_lists, carried_path, of_vault
+from controlbook.preserved import packs_of
 from controlbook.timeline import to_datetime
 from controlbook.vault.packs import records_of, unpack
 
 from . import workbook
-from .data import data_files
+from .figures import figures
 from .manifest import (
     Release,
     digests,
@@ -76,7 +77,7 @@ def publish(
     published = {
         **{f"site/{path}": data for path, data in _folder(site)},
         f"{report.assessment.id}.pdf": _read(pdf),
-        **data_files(report),
+        **figures(report),
         workbook.PATH: workbook.workbook(report),
         "facts.json": canonical(report.facts),
         "README.md": readme(report),
@@ -210,12 +211,16 @@ def _packs(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
     needed = carried_packs(
         report.ledger, report.findings, report.statuses, report.assessment
     )
+    # Audit Manager answers in one account, whatever accounts it tells of.
+    kept = {
+        stored.content_sha256 for stored in packs_of(report.ledger, report.assessment)
+    }
     for digest, stored in sorted(needed.items()):
         records = unpack(vault.get(stored.key, stored.version_id), stored)
         yield (
             f"packs/{digest}.leaves",
             whole(records)
-            if stored.role == "reviews"
+            if stored.role == "reviews" or digest in kept
             else extract(records, report.assessment),
         )
 

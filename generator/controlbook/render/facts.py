@@ -14,9 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlbook.digest import digest_of, merkle_root
+from controlbook.model import FOLLOWING
+from controlbook.preserved import answers
 from controlbook.subjects import (
     annotations_of,
     deviation_document,
+    disagreement_document,
     findings_document,
     gap_document,
     scope_document,
@@ -104,6 +107,7 @@ def facts(
         "deviations": [_explained(item, notes) for item in findings.deviations],
         "gaps": [_explained(item, notes) for item in findings.gaps],
         "unmapped": [deviation_document(item) for item in findings.unmapped],
+        **_audit_manager(ledger, findings, assessment),
         "annotations": [_annotation(note) for note in notes],
         "manual": [_manual(paper) for paper in documents(library, findings)],
         "evidence": [
@@ -112,6 +116,30 @@ def facts(
             for run in indexed(ledger, assessment, stream)
         ],
         "ledger": heads(ledger),
+    }
+
+
+def _audit_manager(
+    ledger: Ledger, findings: Findings, assessment: Assessment
+) -> dict[str, Json]:
+    """Write what is kept of Audit Manager; nothing where nothing is."""
+    kept = answers(ledger, assessment)
+    if not kept and not findings.disagreements:
+        return {}
+    return {
+        "audit-manager": [
+            {
+                "evidence": key,
+                "seq": run.seq,
+                "at": iso(run.observations[number].at),
+                "result": run.observations[number].result,
+                "counts": dict(run.observations[number].counts),
+                "records": run.observations[number].records,
+                "root": run.observations[number].records_root,
+            }
+            for key, (run, number) in sorted(kept.items())
+        ],
+        "disagreements": [disagreement_document(row) for row in findings.disagreements],
     }
 
 
@@ -151,14 +179,17 @@ def heads(ledger: Ledger) -> dict[str, Json]:
 def indexed(ledger: Ledger, assessment: Assessment, stream: str) -> tuple[Run, ...]:
     """Give the runs of a stream that an assessment rests on.
 
-    Those whose windows meet the period or open it; of `reviews`, which follow it, all.
+    Those whose windows meet the period or open it; of those that follow it, all since.
     """
     period = assessment.period
     return tuple(
         run
         for run in ledger.runs.get(stream, ())
         if stream == "reviews"
-        or (run.window.end >= period.start and run.window.start < period.end)
+        or (
+            run.window.end >= period.start
+            and (stream in FOLLOWING or run.window.start < period.end)
+        )
     )
 
 

@@ -34,7 +34,7 @@ from weasyprint.urls import (  # type: ignore[import-untyped]
 from controlbook.errors import ControlbookError
 from controlbook.timeline import SECOND, iso, to_datetime
 
-from . import charts, happenings, safe, sentences, typeface, words
+from . import audit_manager, charts, happenings, safe, sentences, typeface, words
 from .paper import LIMITS, Paper
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ def _render(paper: Paper) -> str:
         words=words,
         sentences=sentences,
         happened=happenings,
+        am=audit_manager,
         limits=LIMITS,
         iso=iso,
         stacked_bar=charts.stacked_bar,

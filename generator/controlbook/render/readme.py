@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from controlbook.timeline import iso
 
+from .oscal import VERSION
 from .words import CANNOT_BE_PROVEN
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ opinion.
 ## Start here
 - `{assessment}.pdf` is the report; `site/index.html` is the same with search. Both open
   offline.
-- `data/` has every table as CSV and JSON, without a cap.
+- `data/` has every table as CSV and JSON, without a cap; `oscal/` says the same in the
+  language of compliance tools (OSCAL {oscal}).
 
 ## Check it
 1. `sha256sum -c SHA256SUMS` finds damage, with a tool of your own.
@@ -79,5 +81,6 @@ def readme(report: Report) -> bytes:
         assessment=report.assessment.id,
         commit=report.commit.id,
         root=report.facts_root,
+        oscal=VERSION,
         limits="\n".join(f"- {limit}" for limit in CANNOT_BE_PROVEN),
     ).encode()

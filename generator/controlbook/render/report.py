@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controlbook.model import FOLLOWING
 from controlbook.trail import Trail
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         Run,
         Standing,
     )
+    from controlbook.preserved import Preserved
     from controlbook.subjects import Subject
     from controlbook.timeline import Instant
 
@@ -54,8 +56,12 @@ class Download:
     about: str = ""
 
 
-def offered(assessment: str) -> tuple[Download, ...]:
+def offered(assessment: str, *, audit_manager: bool = False) -> tuple[Download, ...]:
     """Name what a build puts beside the site of an assessment."""
+    besides = (
+        ("What is kept of Audit Manager", "audit-manager"),
+        ("Where Audit Manager and our record disagree", "disagreements"),
+    )
     return (
         Download(label="The report", path=f"{assessment}.pdf", about="(PDF)"),
         *(
@@ -70,10 +76,16 @@ def offered(assessment: str) -> tuple[Download, ...]:
                 ("Evidence index, every run and object", "evidence-index"),
                 ("History of every requirement's status", "status-history"),
                 ("Sign-offs and attestations", "signoffs"),
+                *(besides if audit_manager else ()),
             )
         ),
         Download(
             label="All tables", path="data/report.xlsx", about="(one Excel workbook)"
+        ),
+        Download(
+            label="Results for other programs",
+            path="oscal/assessment-results.json",
+            about="(OSCAL; catalog, profile, controls and plan beside it)",
         ),
         Download(label="Facts", path="facts.json", about="(what the digests bind)"),
     )
@@ -113,6 +125,8 @@ class Report:
     """What it says otherwise than that release."""
     people_changes: tuple[PeopleChange, ...] = ()
     """Every change of people.yml, as it came to main."""
+    preserved: tuple[Preserved, ...] = ()
+    """What the vault keeps of Audit Manager."""
     licensed: Mapping[str, str] = field(default_factory=dict)
     """Number → the standard's own text (Markdown), on internal drafts only."""
     users: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None
@@ -147,7 +161,7 @@ class Report:
             for _, runs in sorted(self.ledger.runs.items())
             for run in runs
             if run.window.end >= period.start
-            and run.window.start < period.end
+            and (run.stream in FOLLOWING or run.window.start < period.end)
             and run.observations
         )
 
@@ -155,8 +169,8 @@ class Report:
     def other_runs(self) -> tuple[Run, ...]:
         """The runs of every other stream, by stream, that a reader may ask for.
 
-        Those whose windows meet the period, and every capture of reviews since it
-        began: people sign when it is over.
+        Those whose windows meet the period, and every capture of reviews and of Audit
+        Manager since it began: people sign when it is over.
         """
         period = self.assessment.period
         return tuple(
@@ -165,7 +179,7 @@ class Report:
             if stream != "config"
             for run in runs
             if run.window.end >= period.start
-            and (stream == "reviews" or run.window.start < period.end)
+            and (stream in FOLLOWING or run.window.start < period.end)
         )
 
     @property

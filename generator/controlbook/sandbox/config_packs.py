@@ -110,12 +110,12 @@ class Packs:
 
 
 def _row(caller: Caller, name: str, rules: list[Rule]) -> dict[str, Any]:
-    ident = name.removeprefix(PREFIX)
+    ident = f"conformance-pack-{name.removeprefix(PREFIX)}"
     place = f"arn:aws:config:{caller.region}:{caller.account}"
     return {
         "ConformancePackName": name,
         "ConformancePackArn": f"{place}:conformance-pack/{name}/{ident}",
-        "ConformancePackId": f"conformance-pack-{ident}",
+        "ConformancePackId": ident,
         "ConformancePackInputParameters": [],
         "LastUpdateRequestedTime": to_datetime(min(rule.created for rule in rules)),
         "CreatedBy": "config-multiaccountsetup.amazonaws.com",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from controlbook.timeline import MINUTE, instant
 
 from .items import ACCOUNT
+from .trouble import DigestTrouble, StaleCheck, Trouble
 from .world import (
     COMPLIANT,
     NON_COMPLIANT,
@@ -221,7 +222,37 @@ def example() -> World:
         trail_bucket="org-trail-logs",
         trail_since=instant("2027-12-30T00:00:00Z"),
         events=tuple(sorted(_calls())),
+        audited_since=instant("2028-03-01T09:00:00Z"),
         begin=instant("2028-01-01T06:00:00Z"),
+    )
+
+
+def mishaps() -> Trouble:
+    """Give what AWS's own paperwork got wrong in the quarter, and mended or did not.
+
+    Digests of one afternoon reached the trail bucket three days late, and Audit Manager
+    showed a network as non-compliant for two more days than it was.
+    """
+    return Trouble(
+        digests=(
+            DigestTrouble(
+                account=STAGING,
+                region="us-east-1",
+                kind="tardy",
+                start=instant("2028-02-17T15:00:00Z"),
+                end=instant("2028-02-17T18:00:00Z"),
+            ),
+        ),
+        stale_checks=(
+            StaleCheck(
+                account=TOOLING,
+                region=REGION,
+                identifier="VPC_FLOW_LOGS_ENABLED",
+                resource="AWS::EC2::VPC/vpc-0b7e61d2",
+                start=instant("2028-03-08T08:59:00Z"),
+                end=instant("2028-03-10T00:00:00Z"),
+            ),
+        ),
     )
 
 

@@ -35,7 +35,7 @@ from . import (
 )
 from .clock import Clock, http_date
 from .delivery import DeliveryBucket
-from .example import example
+from .example import example, mishaps
 from .paging import Pager
 from .protocol import Caller, Service, ServiceError, error_document
 from .query_xml import error_xml, namespace, query
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 WORLDS: Mapping[str, Callable[[], World]] = {"example": example, "tiny": tiny}
 """The worlds that can be served by name."""
+TROUBLES: Mapping[str, Callable[[], Trouble]] = {"example": mishaps}
+"""What hurts in them when they are served."""
 
 CLOCK = "/_sandbox/clock"
 JSON = {"Content-Type": "application/json"}
@@ -106,7 +108,7 @@ class Sandbox:
             "support": support.service(recording, trouble),
         }
         self._rest: dict[str, Service] = {
-            "auditmanager": audit_manager.service(recording, pager),
+            "auditmanager": audit_manager.service(recording, pager, trouble),
             "securityhub": security_hub.service(recording, pager),
         }
         self._s3 = S3(DeliveryBucket(recording, trouble), trail)
@@ -268,9 +270,10 @@ def serve(
         advice = f"choose one of {', '.join(sorted(WORLDS))}"
         raise ControlbookError(message, advice=advice)
     chosen = WORLDS[world]()
+    trouble = TROUBLES.get(world, Trouble)()
     clock = Clock(chosen.begin if at is None else at)
     try:
-        sandbox = Sandbox(chosen, clock, github, port=port)
+        sandbox = Sandbox(chosen, clock, github, trouble=trouble, port=port)
     except OSError as error:
         message = f"cannot listen on 127.0.0.1:{port}: {error.strerror}"
         raise ControlbookError(

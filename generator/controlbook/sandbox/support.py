@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .trouble import Trouble
 
 HOME = "us-east-1"
+KNOWN = {"ROOT_ACCOUNT_MFA_ENABLED": ("7DAFEmoDos", "MFA on Root Account")}
+"""Checks that go by the id and name that AWS gives them; the others are made up."""
 
 
 def service(recording: Recording, trouble: Trouble) -> Service:
@@ -50,7 +52,7 @@ class _Support:
             "checks": [
                 {
                     "id": ident,
-                    "name": f"Check of {identifier.lower().replace('_', '-')}",
+                    "name": _name(identifier),
                     "description": "Made up for the sandbox.",
                     "category": "security",
                     "metadata": ["Region", "Resource"],
@@ -102,7 +104,7 @@ class _Support:
 
     def _known(self) -> dict[str, str]:
         identifiers = sorted({rule.identifier for rule in self._recording.world.rules})
-        return {token_of(name, length=10): name for name in identifiers}
+        return {_ident(name): name for name in identifiers}
 
     def _demand(self, caller: Caller) -> None:
         if caller.region != HOME:
@@ -111,3 +113,12 @@ class _Support:
         if caller.account in self._trouble.no_support_plan:
             message = "the account's support plan does not include this"
             raise ServiceError(code="SubscriptionRequiredException", message=message)
+
+
+def _ident(identifier: str) -> str:
+    return KNOWN.get(identifier, (token_of(identifier, length=10), ""))[0]
+
+
+def _name(identifier: str) -> str:
+    made = f"Check of {identifier.lower().replace('_', '-')}"
+    return KNOWN.get(identifier, ("", made))[1]

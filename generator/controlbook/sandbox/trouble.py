@@ -72,6 +72,20 @@ class DigestTrouble:
         return self.start <= hour.end < self.end
 
 
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class StaleCheck:
+    """Audit Manager goes on showing, in `[start, end)`, the verdict of `start`."""
+
+    account: str
+    region: str
+    identifier: str
+    """Of the rule."""
+    resource: str
+    """`type/id`"""
+    start: Instant
+    end: Instant
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """Which things hurt in this sandbox."""
@@ -96,6 +110,7 @@ class Trouble:
     """Accounts whose recorder excludes AWS::Config::ResourceCompliance."""
     delays: tuple[DeliveryDelay, ...] = ()
     digests: tuple[DigestTrouble, ...] = ()
+    stale_checks: tuple[StaleCheck, ...] = ()
     trail_writes_only: bool = False
     """The trail leaves read-only management events out."""
     aggregator_lag: int = 0

@@ -216,6 +216,8 @@ class World:
     trail_since: Instant = field(default=Instant(0))
     """When the trail was switched on."""
     events: tuple[TrailEvent, ...] = ()
+    audited_since: Instant = field(default=Instant(0))
+    """When the assessment in Audit Manager was made; 0: some days before any look."""
     begin: Instant = field(default=Instant(0))
     """A good instant to start a clock at."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from controlbook.model import (
         Assessment,
+        Contradiction,
         DigestChain,
         Event,
         EventCount,
@@ -121,6 +122,7 @@ class Reading:
     event_counts: tuple[EventCount, ...] = ()
     events: tuple[Event, ...] = ()
     chains: tuple[DigestChain, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 class Source(Protocol):

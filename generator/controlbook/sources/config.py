@@ -165,7 +165,8 @@ class _Collection:
         packer = Packer()
         scoped = frozenset(scope.places)
         for place, line in head.book.with_all(scoped):
-            if place in scoped and place in gathering.found:
+            seen = place in scoped and place in gathering.found
+            if seen and not gathering.before_joining(place, window):
                 sheet = self._fold(place, line, window, transitions)
                 if sheet is not None:
                     folded.append(place)

@@ -93,6 +93,8 @@ class Gathering:
     principal: str = ""
     members: frozenset[str] | None = None
     """ACTIVE accounts of the organization; None: the list could not be read."""
+    joined: Mapping[str, Instant] = field(default_factory=dict)
+    """When accounts came into the organization: before, nobody collected them."""
     organizations_sha256: str = ""
     sources: Mapping[Place, Freshness] | None = None
     found: dict[Place, Found] = field(default_factory=dict)
@@ -140,6 +142,10 @@ class Gathering:
                 known[item.resource] = item
         return table
 
+    def before_joining(self, place: Place, window: Interval) -> bool:
+        """Tell whether an account joined the organization after a window only."""
+        return self.joined.get(place[0], window.start) >= window.end
+
     def missing(self, place: Place, window: Interval) -> tuple[Missing, ...]:
         """Give why, and for which part of a window, a place has no evidence."""
         account, region = place
@@ -154,11 +160,14 @@ class Gathering:
         if self.sources is None or place in self.failures:
             return (row("source-failed"),)
         fresh = self.sources.get(place)
-        if fresh is None:
+        if fresh is None or self.before_joining(place, window):
             return (row("account-missing"),)
         rows = self.found[place].survey.missing(
             window, by_delivery=self.bucket is not None
         )
+        joined = self.joined.get(account, window.start)
+        if joined > window.start:
+            rows = (*rows, row("account-missing", Interval(window.start, joined)))
         if fresh.status == "FAILED":
             rows = (*rows, row("source-failed"))
         if fresh.status == "OUTDATED":
@@ -252,6 +261,11 @@ def _organizations(gathering: Gathering) -> None:
     table = {row["Id"]: row["Status"] for row in rows}
     active = frozenset(i for i, status in table.items() if status == "ACTIVE")
     gathering.members = active
+    gathering.joined = {
+        row["Id"]: from_datetime(row["JoinedTimestamp"])
+        for row in rows
+        if "JoinedTimestamp" in row
+    }
     gathering.organizations_sha256 = digest_of(sorted(map(list, table.items())))
 
 

@@ -53,6 +53,8 @@ class Item:
     """Since when it fails, where it does and that is known."""
     precision: str = ""
     workflow: str = ""
+    said: tuple[tuple[str, str], ...] = ()
+    """What pages may show of it, by name; kept in the vault alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +330,7 @@ def _line(key: str, place: Place, item: Item) -> bytes:
         "since": item.since,
         "precision": item.precision,
         "workflow": item.workflow,
+        "said": dict(item.said),
     }
     return canonical({k: v for k, v in record.items() if v not in ("", {})})
 
@@ -377,6 +380,7 @@ def _read(line: bytes) -> tuple[tuple[str, str, str], Item]:
             since=str(tree.get("since", "")),
             precision=str(tree.get("precision", "")),
             workflow=str(tree.get("workflow", "")),
+            said=tuple(sorted((k, str(v)) for k, v in tree.get("said", {}).items())),
         )
         place = (str(tree["evidence"]), str(tree["account"]), str(tree["region"]))
     except (NotCanonicalError, KeyError, TypeError, AttributeError) as error:

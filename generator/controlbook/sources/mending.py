@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 MENDED_WITHIN = 14 * DAY
 """How long after a window's end digests that it lacked are still looked for."""
-BY_DIGESTS = frozenset({"digest-gap", "digest-invalid", "log-invalid", "not-validated"})
+BY_DIGESTS = frozenset(
+    {"digest-gap", "digest-invalid", "log-invalid", "not-validated", "source-failed"}
+)
 """Reasons for missing evidence that another digest can take away."""
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .digests import LogFile
     from .events import Query
 
+GONE = {"NoSuchKey", "404"}
+"""What S3 answers where there is no such object: a finding, not a failure to read."""
 AT_ONCE = 8
 """Digests that are read from S3 at a time; a loopback answers one caller faster."""
 
@@ -57,6 +59,8 @@ class TrailBucket:
         self._events: dict[str, tuple[Event, ...] | LogError] = {}
         self._bodies: dict[str, bytes] = {}
         """Lines for a source pack of the log files that held events, by key."""
+        self.unread: dict[str, SourceError] = {}
+        """Why files, by key, could not be had, though S3 does not say they are gone."""
 
     def roots(self) -> tuple[str, ...]:
         """Give the folders that hold accounts: AWSLogs/, and those of organizations."""
@@ -137,6 +141,7 @@ class TrailBucket:
             try:
                 body, about = self._talk.read_object(self.name, name.key)
             except SourceError as error:
+                self._not_read(name.key, error)
                 gone = StoredDigest(name=name, bucket=self.name, body=b"", signature="")
                 return Digest(stored=gone, fault=error.message)
             stored = StoredDigest(
@@ -168,6 +173,7 @@ class TrailBucket:
                 if found:
                     self._bodies[log.key] = _kept(log.bucket, log.key, body)
             except SourceError as error:
+                self._not_read(log.key, error)
                 found = LogError(error.message)
             except LogError as error:
                 found = error
@@ -175,6 +181,10 @@ class TrailBucket:
         if isinstance(found, LogError):
             raise found
         return found
+
+    def _not_read(self, key: str, error: SourceError) -> None:
+        if error.answer not in GONE:
+            self.unread[key] = error
 
     def log_line(self, key: str) -> bytes | None:
         """Give a log file that held events as a line of a source pack."""

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from .events import Query
     from .mending import Torn
 
+UNREAD = "source-failed"
+"""The reason of a gap whose files S3 did not give: not that they are unsound."""
 PATIENCE = DAY
 """How long an open window waits for digests that do not come."""
 PACKED = 32 * 1024 * 1024
@@ -123,6 +125,7 @@ class FromTrail(Reader):
         late: list[Event] = []
         digests: dict[str, Digest] = {}
         logs: set[str] = set()
+        unread = False
         for place, queries in places.items():
             proof = self._best(place, window, queries, heads)
             if proof is None:
@@ -131,6 +134,7 @@ class FromTrail(Reader):
             self._wait(place, window, proof)
             rows = self._missing(place, window, proof)
             missing += rows
+            unread = unread or UNREAD in {row.reason for row in rows}
             if union(r.interval for r in rows) != (window,):
                 collected.append(place)
             chain = _chain(place, proof)
@@ -149,6 +153,7 @@ class FromTrail(Reader):
         told = self.told(e for e in found if (e.account, e.region) in places)
         self._closed.append(_Closed(self._following(), window, set()))
         self._heads = {(row.account, row.region): row for row in chains}
+        self.complete = not unread
         yield self.fields(
             told,
             self._packs(digests.values(), logs),
@@ -223,9 +228,8 @@ class FromTrail(Reader):
         for key, covers, why in checked.faults:
             self.notes.append(f"{where}: {key.rsplit('/', 1)[-1]}: {why}")
             end = next(name.end for name in names if name.key == key)
-            faults.append(
-                ("digest-invalid", covers or Interval(Instant(end - HOUR), end))
-            )
+            reason = self._reason(key, "digest-invalid")
+            faults.append((reason, covers or Interval(Instant(end - HOUR), end)))
         self.notes += [
             f"{where}: a chain of digests starts anew at {iso(at)}"
             for at, _ in checked.broken
@@ -245,7 +249,8 @@ class FromTrail(Reader):
                 name = log.key.rsplit("/", 1)[-1]
                 self.notes.append(f"{where}: {name}: {error}")
                 if digest.covers:
-                    faults.append(("log-invalid", digest.covers))
+                    reason = self._reason(log.key, "log-invalid")
+                    faults.append((reason, digest.covers))
         return _Proof(
             names=tuple(names),
             checked=checked,
@@ -255,10 +260,18 @@ class FromTrail(Reader):
             logs=tuple(logs),
         )
 
+    def _reason(self, key: str, otherwise: str) -> str:
+        """Tell a file that could not be had from one that is not what was signed."""
+        return UNREAD if key in self.trail.unread else otherwise
+
     def _wait(self, place: Place, window: Interval, proof: _Proof) -> None:
-        """Leave a window open whose digests are still on their way."""
+        """Leave a window open whose digests are on their way, or cannot be read now."""
         if self.now >= window.end + PATIENCE or not proof.names:
             return
+        if UNREAD in {reason for reason, _ in proof.faults}:
+            where, why = next(iter(self.trail.unread.items()))
+            message = f"{why.message}: the window stays open"
+            raise SourceError(message, where, "collect again later")
         reached = max(name.end for name in proof.names)
         if reached < window.end + DELAY:
             message = (
@@ -331,6 +344,7 @@ class FromTrail(Reader):
         )
         whole = {(r.account, r.region) for r in left if r.interval == window}
         self._following()
+        self.complete = UNREAD not in {row.reason for row in left}
         yield self.fields(
             told,
             self._packs(
@@ -380,6 +394,7 @@ class FromTrail(Reader):
             )
             places = tuple(sorted({(e.account, e.region) for e in told["all"]}))
             self._following()
+            self.complete = True
             yield self.fields(
                 told,
                 (),

@@ -112,12 +112,20 @@ def prefix_of(url: str) -> str:
     return f"{path}/" if path else ""
 
 
-def open_vault(url: str, root: Path, *, profile: str = "") -> Vault:
-    """Open the settings' vault: `s3://bucket/prefix`, or a folder under `root`."""
+def open_vault(
+    url: str, root: Path, *, profile: str = "", begun: bool = False
+) -> Vault:
+    """Open the settings' vault: `s3://bucket/prefix`, or a folder under `root`.
+
+    Once evidence is `begun`, a folder that is not there is no new vault: it is missing.
+    """
     if url.startswith("s3://"):
         from .s3 import S3Vault  # noqa: PLC0415 - boto3 takes long to load
 
         return S3Vault(url, profile=profile)
     from .directory import DirectoryVault  # noqa: PLC0415
 
-    return DirectoryVault(root / url)
+    vault = DirectoryVault(root / url)
+    if begun:
+        vault.expect()
+    return vault

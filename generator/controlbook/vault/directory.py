@@ -3,6 +3,8 @@
 
 Rules enforced here:
 - an object appears whole or not at all, and is never replaced (exclusive create);
+- a folder that was there and is gone, or is another one now (a disk that is no longer
+  mounted), is not made anew: that would split the evidence in two;
 - nothing here is locked, and says so: lock mode `none`, and the version id is the
   content's digest, so that a reference still pins the bytes.
 """
@@ -18,7 +20,13 @@ from typing import TYPE_CHECKING
 from controlbook.digest import sha256
 from controlbook.model import StoredObject
 
-from . import MAX_OBJECT, NotInVaultError, TakenError, VaultIntegrityError
+from . import (
+    MAX_OBJECT,
+    NotInVaultError,
+    TakenError,
+    VaultIntegrityError,
+    VaultUnavailableError,
+)
 
 if TYPE_CHECKING:
     from controlbook.timeline import Instant
@@ -42,6 +50,7 @@ class DirectoryVault:
         """
         self.root = root
         self._prefix = prefix
+        self._was = _identity(root)
 
     def put(
         self,
@@ -56,8 +65,10 @@ class DirectoryVault:
         if len(body) > MAX_OBJECT:
             message = f"{len(body)} bytes are more than one object takes"
             raise VaultIntegrityError(message, key)
+        self._refuse_another_folder()
         if not path.exists():
             _create(path, body)
+            self._was = self._was or _identity(self.root)
         found = path.read_bytes()
         if found != body:
             message = "other bytes stand under this key"
@@ -79,6 +90,7 @@ class DirectoryVault:
         try:
             body = self._path(key).read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
+            self._refuse_another_folder()
             raise NotInVaultError(key) from error
         if version_id and version_id != f"sha256:{sha256(body)}":
             message = "the file is not the version that was pinned"
@@ -87,6 +99,7 @@ class DirectoryVault:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """List the keys below a prefix, sorted."""
+        self._refuse_another_folder()
         top = self._path(prefix.rstrip("/"))
         return tuple(
             sorted(
@@ -96,11 +109,33 @@ class DirectoryVault:
             )
         )
 
+    def expect(self) -> None:
+        """Demand a folder that is there: something refers to what it holds."""
+        if not self.root.is_dir():
+            message = "the vault's folder is not there"
+            advice = "mount or restore it, or set `vault` in pyproject.toml right"
+            raise VaultUnavailableError(message, str(self.root), advice)
+
+    def _refuse_another_folder(self) -> None:
+        if self._was and _identity(self.root) != self._was:
+            message = "the vault's folder was moved away meanwhile"
+            advice = "put it back and run it again"
+            raise VaultUnavailableError(message, str(self.root), advice)
+
     def _path(self, key: str) -> Path:
         if not _KEY.match(key):
             message = "not a key of a vault"
             raise VaultIntegrityError(message, key)
         return self.root / PurePosixPath(key.removeprefix(self._prefix))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Tell one folder from another of its name; None where there is none."""
+    try:
+        found = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _create(path: Path, body: bytes) -> None:
@@ -117,6 +152,9 @@ def _create(path: Path, body: bytes) -> None:
             os.link(name, path)
         except FileExistsError:
             return
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write does not tell it
+        raise
     finally:
         Path(name).unlink()
     folder = os.open(path.parent, os.O_RDONLY)

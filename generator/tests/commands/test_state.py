@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ from running import committed, controlbook, small_programme
 
 from controlbook.errors import ControlbookError, Exit
 from controlbook.sandbox.clock import Clock
-from controlbook.sandbox.example import example
+from controlbook.sandbox.example import deviation, example
 from controlbook.sandbox.server import Sandbox
 from controlbook.sandbox.trouble import SourceTrouble, Trouble
 from controlbook.timeline import instant
@@ -129,3 +130,47 @@ def test_live_without_the_right_to_ask_for_packs_says_so(
         outcome = controlbook(root, "state", "--live", "--account", released.PROD)
     assert "conformance packs could not be asked" in outcome.text
     assert "packs" not in outcome.data
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "state", "failing"),
+    [
+        ("2028-02-20T08:30:00Z", Exit.FOUND, "NON_COMPLIANT", 1),
+        ("2028-02-20T09:30:00Z", Exit.FINE, "COMPLIANT", 0),
+    ],
+)
+def test_live_a_pack_whose_rule_fails_is_not_compliant(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+    code: Exit,
+    state: str,
+    failing: int,
+) -> None:
+    """One of the three rules of the account's pack finds an open bucket."""
+    root = small_programme(tmp_path / "p")
+    text = (root / "pyproject.toml").read_text().rstrip()
+    more = 'aggregator = "org"\nregion = "eu-west-1"\n'
+    (root / "pyproject.toml").write_text(f"{text}\n{more}")
+    committed(root)
+    world = example()
+    opened = deviation(
+        released.PROD,
+        "s3-bucket-public-read-prohibited",
+        "AWS::S3::Bucket/payout-files",
+        "2028-02-20T08:00:00Z",
+        "2028-02-20T09:00:00Z",
+    )
+    world = replace(world, verdicts=tuple(sorted((*world.verdicts, *opened))))
+    with Sandbox(world, Clock(instant(at))) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        outcome = controlbook(root, "state", "--live", "--account", released.PROD)
+    packs = outcome.data["packs"]
+    assert isinstance(packs, list)
+    (pack,) = packs
+    assert (pack["state"], pack["failing"]) == (state, failing)
+    assert pack["compliant"] == pack["rules"] - failing
+    assert outcome.code is code
+    told = f"{pack['compliant']} of {pack['rules']} rules compliant, {failing} not"
+    assert f"{pack['pack']}  {state}  {told}" in outcome.text

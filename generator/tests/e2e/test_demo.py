@@ -262,3 +262,42 @@ def test_outputs_can_be_read_by_others(demo: Demo) -> None:
         if path.is_file()
     }
     assert modes == {0o644}
+
+
+def test_audit_manager_is_kept_and_contradicts_on_the_pages_concerned(
+    demo: Demo,
+) -> None:
+    text = page(demo, "PCI-2028-Q1/audit-manager")
+    assert "Of 1,768 verdicts that it took from AWS Config, 2 contradict our" in text
+    assert "see NET-881" in text
+    assert "from 2030-03-01, all by 2030-03-31" in text
+    for concerned in ("PCI-2028-Q1/10.1", "controls/network-flows-recorded"):
+        assert "CONFLICT 2 verdicts of Audit Manager" in page(demo, concerned)
+    assert "CONFLICT" not in page(demo, "PCI-2028-Q1/3.4")
+    table = (demo.out / "data" / "disagreements.csv").read_text("utf-8")
+    assert [line.split(",")[0] for line in table.splitlines()[1:]] == [
+        "2028-03-08T23:59:59Z",
+        "2028-03-09T23:59:59Z",
+    ]
+
+
+def test_digests_that_came_late_closed_their_gap_by_a_correction(demo: Demo) -> None:
+    folder = demo.repository / "evidence" / "cloudtrail"
+    runs = [json.loads(path.read_bytes()) for path in sorted(folder.iterdir())]
+    torn = [run for run in runs if run["coverage"].get("missing")]
+    (mended,) = [run for run in runs if run["kind"] == "correction"]
+    assert [run["window"] for run in torn] == [mended["window"]]
+    assert mended["corrects"] == torn[0]["seq"]
+    text = page(demo, "SOC2-2028-H1/CC6.2")
+    assert f"cloudtrail {mended['seq']} correction" in text
+    assert "no CreateUser" not in text
+
+
+def test_what_fails_in_security_hub_and_trusted_advisor_are_shown(demo: Demo) -> None:
+    text = page(demo, "SOC2-2028-H1/CC7.2")
+    assert re.search(r"EC2.6 vpc-0b7e61d2 \w+ fails since 2028-03-05T09:00Z", text)
+    text = page(demo, "SOC2-2028-H1/CC6.1")
+    assert "support: DescribeTrustedAdvisorCheckResult" in text.replace(
+        "support:Desc", "support: Desc"
+    )
+    assert "56 answers from 4 places of 4" in text

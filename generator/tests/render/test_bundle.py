@@ -35,9 +35,9 @@ def test_a_bundle_holds_what_auditors_md_lists(
     files = opened(made[1])
     tops = {path.split("/")[0] for path in files}
     assert tops == {
-        *("README.md", f"{NAME}.pdf", "site", "data", "facts.json", "manifest.json"),
-        *("SHA256SUMS", "verify.py", "release.tag", "repo.bundle", "ledger"),
-        *("sources", "sources.json", "packs"),
+        *("README.md", f"{NAME}.pdf", "site", "data", "oscal", "facts.json"),
+        *("manifest.json", "SHA256SUMS", "verify.py", "release.tag", "repo.bundle"),
+        *("ledger", "sources", "sources.json", "packs"),
     }
     assert "ledger/config/000001.json" in files
     assert "sources/.github/CODEOWNERS" in files

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from controlbook.model import (
     SecurityHubControl,
 )
 from controlbook.render import pdf
+from controlbook.render.data import data_files
 from controlbook.render.pages import pages
 from controlbook.render.report import Book
 from controlbook.timeline import DAY, Instant, Interval, instant
@@ -71,6 +74,15 @@ def test_the_page_of_the_control_names_what_fails_and_since_when() -> None:
     assert "fails since" in exact
     assert "at the latest" not in exact
     assert "at the latest, NEW" in late
+
+
+def test_the_table_names_what_fails_and_since_when_too() -> None:
+    text = data_files(report())["data/observations.csv"].decode()
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["failing"] == (
+        "IAM.6 exact since 2028-02-13T09:00:00Z by history NEW;"
+        " IAM.6 late since 2028-02-13T09:00:00Z by update NEW"
+    )
 
 
 def test_the_pdf_tells_the_same(tmp_path: Path) -> None:

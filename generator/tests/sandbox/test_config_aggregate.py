@@ -190,7 +190,12 @@ def test_details_hold_only_compliant_and_non_compliant(
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no samples here")
 @pytest.mark.parametrize(
-    "name", ["test_config_compliance", "test_config_inconsistent_hub_rule"]
+    "name",
+    [
+        "test_config_compliance",
+        "test_config_compliance_iam_role",
+        "test_config_inconsistent_hub_rule",
+    ],
 )
 def test_details_have_the_fields_of_recorded_ones(
     small: Sandbox, client_of: ClientOf, name: str

@@ -57,3 +57,15 @@ def test_an_unknown_check_is_refused(client_of: ClientOf) -> None:
         support = client_of(sandbox, "support", PROD, HOME)
         with pytest.raises(ClientError, match="InvalidParameterValue"):
             support.describe_trusted_advisor_check_result(checkId="none")
+
+
+def test_a_check_that_aws_names_goes_by_its_own_id(client_of: ClientOf) -> None:
+    with Sandbox(example()) as sandbox:
+        support = client_of(sandbox, "support", PROD, HOME)
+        known = support.describe_trusted_advisor_checks(language="en")["checks"]
+        (name,) = [row["name"] for row in known if row["id"] == "7DAFEmoDos"]
+        assert name == "MFA on Root Account"
+        answer = support.describe_trusted_advisor_check_result(
+            checkId="7DAFEmoDos", language="en"
+        )
+        assert answer["result"]["status"] == "ok"

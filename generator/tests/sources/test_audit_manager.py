@@ -10,12 +10,15 @@ import pytest
 from collecting import ABOUT, Desk, desk
 
 from controlbook.collect import Collected, Collector
+from controlbook.crosscheck import OurRecord
 from controlbook.errors import Exit
 from controlbook.ledger import read_ledger
+from controlbook.sandbox import audit_manager
 from controlbook.sandbox.audit_manager import RULES, SET
+from controlbook.sandbox.example import REGION, example
 from controlbook.sandbox.tiny import tiny
-from controlbook.sandbox.trouble import Trouble
-from controlbook.sources.audit_manager import AuditManager, OurRecord, Paced
+from controlbook.sandbox.trouble import StaleCheck, Trouble
+from controlbook.sources.audit_manager import AuditManager, Paced
 from controlbook.timeline import instant
 from controlbook.vault.packs import unpack
 
@@ -67,7 +70,7 @@ def test_tree_folders_comments_and_changes_are_saved_word_for_word(
         (run,) = runs(open_desk)
         (row,) = run.observations
         counts = dict(row.counts)
-        assert (counts["control"], counts["comment"], counts["change"]) == (2, 2, 2)
+        assert (counts["control"], counts["comment"], counts["change"]) == (2, 2, 3)
         assert counts["delegation"] == 1
         # Three days of three buckets, and one day of a database.
         assert (counts["folder"], counts["evidence"]) == (4, 10)
@@ -171,8 +174,9 @@ def test_its_verdicts_are_held_against_our_own_record(
         open_desk.days("2028-01-01T06:00:00Z", 4)
         save(open_desk, FIRST)
         run = runs(open_desk)[-1]
-        assert dict(run.observations[0].counts)["contradictions"] > 0
-        assert any("our record says COMPLIANT" in note for note in run.notes)
+        counts = dict(run.observations[0].counts)
+        assert len(run.contradictions) == counts["contradictions"] > 0
+        assert {row.ours for row in run.contradictions} == {("COMPLIANT",)}
 
 
 def test_reviewed_stays_a_word_of_the_vault(tmp_path: Path) -> None:
@@ -199,5 +203,66 @@ def test_requests_keep_to_twenty_a_second(tmp_path: Path) -> None:
 
 
 def test_the_rules_of_the_sandbox_are_the_worlds() -> None:
-    known = {rule.identifier for rule in tiny().rules}
+    known = {rule.identifier for rule in example().rules}
     assert set(RULES.values()) <= known
+
+
+def test_a_folder_ahead_of_our_record_is_read_again_when_that_has_caught_up(
+    tmp_path: Path,
+) -> None:
+    with desk(tiny(), tmp_path) as open_desk:
+        open_desk.days("2028-01-01T06:00:00Z", 3)  # up to the end of 2 January
+        save(open_desk, FIRST)
+        (row,) = runs(open_desk)[-1].observations
+        assert dict(row.counts)["ahead of our record"] == 3, "the third day's buckets"
+        before = asked(open_desk)
+        open_desk.days("2028-01-04T06:00:00Z", 2)
+        save(open_desk, SECOND)
+        (row,) = runs(open_desk)[-1].observations
+        assert "ahead of our record" not in dict(row.counts)
+        assert asked(open_desk) - before == 2, "the one that waited, and the new one"
+
+
+def test_a_check_that_lags_behind_is_a_contradiction_of_each_day(
+    tmp_path: Path,
+) -> None:
+    stale = StaleCheck(
+        account="000000000001",
+        region=REGION,
+        identifier="S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED",
+        resource="AWS::S3::Bucket/beta",
+        start=instant("2028-01-01T10:01:00Z"),
+        end=instant("2028-01-03T00:00:00Z"),
+    )
+    with desk(tiny(), tmp_path, Trouble(stale_checks=(stale,))) as open_desk:
+        open_desk.days("2028-01-01T06:00:00Z", 4)
+        save(open_desk, FIRST)
+        (run,) = runs(open_desk)
+        assert [(row.at, row.theirs, row.ours) for row in run.contradictions] == [
+            (instant(f"2028-01-0{day}T23:59:59Z"), "NON_COMPLIANT", ("COMPLIANT",))
+            for day in (1, 2)
+        ]
+        assert {row.control for row in run.contradictions} == {
+            "Stored objects are encrypted"
+        }
+        # The next day's run finds nothing new, and repeats nothing.
+        open_desk.days("2028-01-05T06:00:00Z", 1)
+        save(open_desk, SECOND)
+        assert runs(open_desk)[-1].contradictions == ()
+        assert dict(runs(open_desk)[-1].observations[0].counts)["contradictions"] == 2
+
+
+def test_what_people_wrote_is_kept_in_whatever_form_they_typed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An e and its accent apart (NFD) have no canonical JSON of their own."""
+    name = "Databases are encrypted"
+    typed = ("j-moreau", 0, "verifie\u0301 le 2 janvier")
+    comments = {**audit_manager.COMMENTS, name: typed}
+    monkeypatch.setattr(audit_manager, "COMMENTS", comments)
+    with desk(tiny(), tmp_path) as open_desk:
+        assert save(open_desk, FIRST).code is Exit.FINE
+        (run,) = runs(open_desk)
+        stored = next(each for each in run.objects if each.role == "records")
+        lines = unpack(open_desk.vault.get(stored.key), stored)
+        assert any("verifi\u00e9 le 2 janvier".encode() in line for line in lines)

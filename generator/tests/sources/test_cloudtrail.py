@@ -3,14 +3,18 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 from watching import FIRST, HOME, IAM, SECOND, SIX, call, hurt, watch
 
+from controlbook.collect import Collected
 from controlbook.coverage import mended
+from controlbook.errors import Exit
 from controlbook.model import Ledger
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trails import public_key
@@ -220,6 +224,42 @@ def test_tail_that_does_not_come_keeps_the_window_open_for_a_day(
         (SECOND, "digest-gap", "2028-01-03T00:00:00Z", "2028-01-04T00:00:00Z")
     ]
     assert day_after.collected == ((FIRST, HOME),)
+
+
+@pytest.mark.threat("T30")
+@pytest.mark.parametrize("kind", ["CloudTrail-Digest", "CloudTrail"])
+def test_t30_a_file_that_does_not_come_through_is_no_invalid_one(
+    tmp_path: Path, kind: str
+) -> None:
+    """S3 that does not answer is a failed source: exit 5, and asked again."""
+    down = False
+
+    def refuse(params: dict[str, str], **_: object) -> None:
+        if down and f"/{SECOND}/{kind}/" in params["url"]:
+            raise ConnectTimeoutError(endpoint_url="http://127.0.0.1")
+
+    world = replace(tiny(), events=(call("2028-01-02T10:20:30Z"),))
+    with watch(tmp_path, world=world) as at:
+        client = at.desk.aws.client("s3")
+        client.meta.events.register("before-call.s3.GetObject", refuse)
+        at.collect(SIX)
+        down = True
+        with pytest.raises(SourceError, match="the window stays open") as caught:
+            at.collect("2028-01-03T06:00:00Z")
+        assert caught.value.code is Exit.UNAVAILABLE
+        assert len(at.runs) == 1
+        # A day later it is closed with what is missing; the next one stays open.
+        with pytest.raises(SourceError) if kind != "CloudTrail" else nullcontext():
+            at.collect("2028-01-04T06:00:00Z")
+        second = at.runs[1]
+        assert {reason for _, reason, *_ in gaps(second)} == {"source-failed"}
+        assert not second.complete
+        assert Collected(runs=(second,)).code is Exit.UNAVAILABLE
+        down = False
+        at.collect("2028-01-05T06:00:00Z")
+        (closing,) = (run for run in at.runs if run.kind == "correction")
+        assert (closing.corrects, closing.missing, closing.complete) == (2, (), True)
+        assert sum(r.count for run in at.runs for r in run.event_counts) == 1
 
 
 def test_place_without_any_digest_is_not_validated(tmp_path: Path) -> None:

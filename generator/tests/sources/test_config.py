@@ -26,6 +26,7 @@ from controlbook.sandbox.trouble import (
     Trouble,
 )
 from controlbook.sandbox.world import (
+    Account,
     RecorderStop,
     Rule,
     RuleFailure,
@@ -221,6 +222,68 @@ def test_a_lost_account_is_missing_until_it_is_read_afresh(tmp_path: Path) -> No
         ]
         assert kept[0] == kept[1]
         assert at.runs[2].collected == at.runs[0].collected
+
+
+GUEST = "000000000003"
+
+
+def guest(joined: str, left: str = "2029-01-01T00:00:00Z") -> World:
+    """Give the small world with an account that comes and goes, and has a bucket."""
+    world = tiny()
+    account = Account(
+        id=GUEST, name="guest", joined=instant(joined), left=instant(left)
+    )
+    rule = replace(world.rules[0], account=GUEST)
+    bucket = replace(world.resources[2], account=GUEST, id="omega")
+    verdicts = compliant_throughout((rule,), (bucket,), after=FIRST_LOOK)
+    return replace(
+        world,
+        accounts=(*world.accounts, account),
+        rules=(*world.rules, rule),
+        resources=(*world.resources, bucket),
+        verdicts=tuple(sorted((*world.verdicts, *verdicts))),
+    )
+
+
+@pytest.mark.threat("T28")
+@pytest.mark.parametrize("daily", [True, False], ids=["daily", "caught up"])
+def test_t28_an_account_that_joins_and_leaves_is_missing_for_exactly_that_time(
+    tmp_path: Path,
+    daily: bool,  # noqa: FBT001
+) -> None:
+    world = guest("2028-01-02T12:00:00Z", "2028-01-06T06:00:00Z")
+    with desk(world, tmp_path) as at:
+        at.collect("2028-01-01T06:00:00Z")
+        if daily:
+            at.days("2028-01-02T06:00:00Z", 3)
+        at.collect("2028-01-05T06:00:00Z")
+        codes = [at.collect("2028-01-07T06:00:00Z").code]
+        assert codes == [Exit.UNAVAILABLE]
+        found = sorted(
+            (iso(m.interval.start), iso(m.interval.end))
+            for run in at.runs
+            for m in run.missing
+            if (m.account, m.reason) == (GUEST, "account-missing")
+        )
+        assert found == [
+            ("2027-12-31T00:00:00Z", "2028-01-01T00:00:00Z"),
+            ("2028-01-01T00:00:00Z", "2028-01-02T00:00:00Z"),
+            # Until it joined, and no longer …
+            ("2028-01-02T00:00:00Z", "2028-01-02T12:00:00Z"),
+            # … and since nobody can be asked any more: the day of leaving, whole.
+            ("2028-01-05T00:00:00Z", "2028-01-06T00:00:00Z"),
+            ("2028-01-06T00:00:00Z", "2028-01-07T00:00:00Z"),
+        ]
+        for run in at.runs:
+            assert (GUEST, REGION) in run.expected
+            others = {m.account for m in run.missing} - {GUEST}
+            assert others == set(), "nobody else is missing"
+        held = [run for run in at.runs if (GUEST, REGION) in run.collected]
+        assert [iso(run.window.start)[:10] for run in held] == [
+            "2028-01-02",
+            "2028-01-03",
+            "2028-01-04",
+        ]
 
 
 def test_states_are_read_afresh_after_a_place_was_lost(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def _made(book: Book, views: tuple[View, ...]) -> Iterator[Page]:
         yield assessment.evidence(view)
         yield assessment.state(view)
         yield governance.page(view)
+        if view.audited:
+            yield assessment.audit_manager(view)
     yield from controls.pages(views)
     yield frameworks.page(book, views)
     yield from people.pages(views)
@@ -89,6 +91,7 @@ def navigation(book: Book, own: tuple[Page, ...] = ()) -> list[object]:
                     write.part(view.id, "evidence"),
                     write.part(view.id, "state"),
                     write.part(view.id, "governance"),
+                    *([write.part(view.id, "audit-manager")] if view.audited else []),
                 ]
             }
         )

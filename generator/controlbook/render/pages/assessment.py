@@ -81,6 +81,17 @@ def evidence(view: View) -> Page:
     )
 
 
+def audit_manager(view: View) -> Page:
+    """Show what is kept of Audit Manager, and where it contradicts our record."""
+    return write.page(
+        write.part(view.id, "audit-manager"),
+        "Audit Manager",
+        "audit_manager",
+        (view.report,),
+        {"view": view, "found": view.kept},
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRow:
     """One rule in one account and Region as the last run left it."""

@@ -146,9 +146,13 @@ def _runs(view: View, item: Requirement) -> tuple[Run, ...]:
 
 
 def _event_runs(view: View, queries: set[str]) -> tuple[Run, ...]:
-    """Choose the runs to list behind events: first, last, and those that saw one."""
+    """Choose the runs to list: first, last, corrections, and those that saw one."""
     runs = view.report.event_runs if queries else ()
-    seen = [r for r in runs if any(row.key in queries for row in r.event_counts)]
+    seen = [
+        r
+        for r in runs
+        if r.kind == "correction" or any(row.key in queries for row in r.event_counts)
+    ]
     wanted = {run.seq: run for run in (*runs[:1], *runs[-1:], *seen[:RUNS_SHOWN])}
     return tuple(wanted[seq] for seq in sorted(wanted))
 

@@ -20,7 +20,7 @@ from controlbook.model import (
     Share,
     Status,
 )
-from controlbook.render import safe, sentences, words
+from controlbook.render import audit_manager, safe, sentences, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Annotation,
         Control,
         Deviation,
+        Disagreement,
         Gap,
         Judgement,
         ManualEvidence,
@@ -282,6 +283,39 @@ class View:
             for run in self.report.runs
             for row in run.rules
             if row.identifier in identifiers
+        )
+
+    @cached_property
+    def kept(self) -> tuple[audit_manager.Saved, ...]:
+        """What is kept of Audit Manager."""
+        return audit_manager.saved(self.report)
+
+    @property
+    def audited(self) -> bool:
+        """Tell whether there is anything of Audit Manager to show."""
+        return bool(self.kept or self.report.findings.disagreements)
+
+    def kept_beside(
+        self, controls: Iterable[Control]
+    ) -> tuple[audit_manager.ControlRow, ...]:
+        """Give the controls of Audit Manager whose evidence is of the same rules."""
+        return audit_manager.beside(self.kept, controls)
+
+    def disagreements(self, item: Requirement) -> tuple[Disagreement, ...]:
+        """Give what Audit Manager says otherwise on the rules behind a requirement."""
+        found = {
+            row
+            for control in self.controls(item)
+            for row in self.report.findings.controls[control.id].disagreements
+        }
+        return tuple(sorted(found, key=lambda row: (row.found.at, row.found)))
+
+    def disagreeing(self, row: Disagreement) -> tuple[str, ...]:
+        """Name the controls that a disagreement concerns."""
+        return tuple(
+            name
+            for name, own in sorted(self.report.findings.controls.items())
+            if row in own.disagreements
         )
 
     @cached_property

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from controlbook.render import happenings, safe, sentences, words
+from controlbook.render import audit_manager, happenings, safe, sentences, words
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ _WIDE = {
     "evidence",
     "state",
     "governance",
+    "audit_manager",
     "controls",
     "frameworks",
     "queues",
@@ -201,7 +202,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        words=words, sentences=sentences, happened=happenings, place=_PLACES
+        am=audit_manager,
+        words=words,
+        sentences=sentences,
+        happened=happenings,
+        place=_PLACES,
     )
     environment.filters.update(
         chip=chip,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from controlbook.render import words
 
+from .kept import Kept
 from .people import People
 from .register import Register
 from .results import Results
@@ -131,3 +132,8 @@ class Paper:
     def results(self) -> Results:
         """Give the requirements of the report."""
         return Results(self.report, self.people)
+
+    @cached_property
+    def kept(self) -> Kept:
+        """Give what the report prints of Audit Manager."""
+        return Kept(self.report)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import evidence, findings, governance, programme
+from . import audit_manager, evidence, findings, governance, programme
 from .table import Cell, Row, Table
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ def tables(report: Report) -> tuple[Table, ...]:
         evidence.observations(report),
         evidence.events(report),
         evidence.event_queries(report),
+        *(
+            [audit_manager.kept(report), audit_manager.disagreements(report)]
+            if report.preserved or report.findings.disagreements
+            else []
+        ),
         governance.status_history(report),
         governance.governance_changes(report),
         governance.people_changes(report),

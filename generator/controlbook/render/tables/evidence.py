@@ -17,7 +17,7 @@ from .table import joined, made
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from controlbook.model import Observation
+    from controlbook.model import Failing, Observation
     from controlbook.render.report import Report
 
     from .table import Row, Table
@@ -70,7 +70,7 @@ def observations(report: Report) -> Table:
     return made(
         "observations",
         "control evidence account account_name region at covers_start covers_end state"
-        " result records records_root counts changes shown previous moves",
+        " result records records_root counts changes shown previous moves failing",
         rows(),
     )
 
@@ -93,7 +93,14 @@ def _observation(report: Report, row: Observation) -> Row:
         joined(row.shown),
         row.previous,
         joined(f"{iso(at)} {result}" for at, result in row.moves),
+        joined(map(_failing, row.failing)),
     )
+
+
+def _failing(each: Failing) -> str:
+    """Write what fails: since when, how exact that is, and what people did about it."""
+    parts = (each.item, f"since {iso(each.since)}", f"by {each.precision}")
+    return " ".join([*parts, *([each.workflow] if each.workflow else [])])
 
 
 def events(report: Report) -> Table:
