@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 STEPS = "collect,findings four,bundle four,verify four,verify.py four"
 
 
+@pytest.mark.slow
 def test_every_step_comes_right_on_lists_that_moved(tmp_path: Path) -> None:
     program = ROOT / "generator/benchmarks/bench_year.py"
     sizes = ["--accounts=6", "--regions=1", "--rules=60", "--moves=20", "--days=2"]
