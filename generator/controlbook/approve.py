@@ -18,65 +18,26 @@ Status is derived from these, first match wins; it is never stored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .annotations import substance
-from .codeowners import owners
+from .entitlement import entitled
+from .judgement import judge
 from .model import (
-    Arrival,
-    Assessment,
     Findings,
-    Grant,
     Judgement,
-    Ledger,
     Library,
-    Proof,
-    Pull,
     RequirementStatus,
-    Review,
     SignOff,
-    Stale,
     Status,
 )
-from .narratives import statement_faults, statement_flags
 from .subjects import attestations_of, control_subject, requirement_subject
-from .timeline import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
-    from .model import Delegation, Deviation, Gap, Requirement
-    from .subjects import Subject
-    from .timeline import Instant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """Everything that a judgement looks at."""
-
-    library: Library
-    findings: Findings
-    ledger: Ledger
-    assessment: Assessment
-    arrivals: Mapping[str, Arrival]
-    """path of a sign-off file → how its bytes came to main."""
-    proofs: Mapping[str, Proof] = field(default_factory=dict)
-    """path of a sign-off file → signature and trusted time, as far as were found."""
-    grants: tuple[Grant, ...] = ()
-    """How each delegation came to main."""
-
-    def last_evidence(self) -> Instant | None:
-        """Give when the last run over the period finished."""
-        period = self.assessment.period
-        return max(
-            (
-                run.finished
-                for run in self.ledger.config
-                if run.window.clip(period) is not None
-            ),
-            default=None,
-        )
+    from .model import Deviation, Gap, Requirement
+    from .record import Record
 
 
 def approve(
@@ -139,7 +100,7 @@ def _attestation(
     entry = record.library.controls[control]
     own = record.findings.controls[control]
     members = record.library.members(entry.owner)
-    return _judge(
+    return judge(
         record,
         file,
         control_subject(
@@ -151,7 +112,7 @@ def _attestation(
         ),
         items=(*own.deviations, *own.gaps),
         unannotated=unannotated,
-        duties=_entitled(
+        duties=entitled(
             record,
             file,
             members,
@@ -169,75 +130,6 @@ def _numbers(record: Record, control: str) -> set[str]:
         for number in record.assessment.requirements
         if control in items[number].controls
     }
-
-
-def _entitled(
-    record: Record,
-    file: SignOff,
-    named: Collection[str],
-    otherwise: str,
-    numbers: set[str],
-) -> list[str]:
-    """Say why a person may not act as one of the named ones; empty where they may."""
-    if file.person in named:
-        return []
-    own = [
-        d
-        for d in record.assessment.delegations
-        if d.receiver == file.person
-        and d.role == file.role
-        and (not d.requirements or numbers & set(d.requirements))
-    ]
-    reasons = [reason for d in own if (reason := _delegation(record, d, file, named))]
-    if own and len(reasons) < len(own):
-        return []
-    return [f"{otherwise}{''.join(f'; {reason}' for reason in reasons)}"]
-
-
-def _delegation(
-    record: Record, given: Delegation, file: SignOff, named: Collection[str]
-) -> str:
-    """Say why a delegation gives no right; empty where it does (T64)."""
-    about = f"the delegation by {given.giver}"
-    if given.giver not in named:
-        chained = any(
-            d.receiver == given.giver and d.role == given.role
-            for d in record.assessment.delegations
-        )
-        return (
-            f"{about} passes on what was delegated to them"
-            if chained
-            else f"{about} gives away what is not theirs"
-        )
-    pull = _pull_of(record, file)
-    review = _last_review(record, file, pull) if pull else None
-    times = [file.claimed_at, *([review.submitted] if review else [])]
-    outside = [at for at in times if not given.allows(at)]
-    if outside:
-        end = given.interval.end
-        if given.revoked is not None and given.revoked <= max(times):
-            end = min(end, given.revoked)
-        return (
-            f"{about} holds from {iso(given.interval.start)} to {iso(end)}, not at"
-            f" {iso(outside[0])}"
-        )
-    return _unapproved(record, given, about)
-
-
-def _unapproved(record: Record, given: Delegation, about: str) -> str:
-    """Say that neither the giver nor a compliance officer approved a delegation."""
-    merge = next(
-        (grant.merge for grant in record.grants if grant.delegation == given), ""
-    )
-    pull = next((p for p in record.ledger.pulls if merge and p.merge == merge), None)
-    people = record.library.people.values()
-    for person in people if pull else ():
-        if person.id != given.giver and "compliance-officer" not in person.roles:
-            continue
-        review = pull.deciding_review(person.github_ids) if pull else None
-        if pull and review and _approves(review, pull):
-            return ""
-    return f"{about} was approved neither by them nor by a compliance officer"
 
 
 def _nobody(reason: str) -> Judgement:
@@ -293,7 +185,7 @@ def _signoff(
 ) -> Judgement:
     own = record.findings.requirements[item.number]
     named = record.assessment.assessor_of(item.number)
-    duties = _entitled(
+    duties = entitled(
         record,
         file,
         [named],
@@ -314,7 +206,7 @@ def _signoff(
     }
     if file.person in notes:
         duties.append(f"{file.person} wrote an annotation that the sign-off judges")
-    return _judge(
+    return judge(
         record,
         file,
         requirement_subject(
@@ -333,206 +225,6 @@ def _signoff(
             if not judgement.counts
         ],
     )
-
-
-def _judge(
-    record: Record,
-    file: SignOff,
-    current: Subject,
-    *,
-    items: tuple[Deviation | Gap, ...],
-    unannotated: frozenset[str],
-    duties: list[str],
-    missing: Iterable[str] = (),
-) -> Judgement:
-    signed = dict(file.subject)
-    stale = tuple(
-        Stale(name=name, signed=signed.get(name, ""), now=digest)
-        for name, digest in current
-        if signed.get(name) != digest
-    )
-    pull, level, unproven = _proof(record, file)
-    reasons = [*duties, *unproven]
-    if not stale:
-        reasons.extend(_timing(record, file, pull))
-        reasons.extend(_acknowledged(file, items, unannotated))
-        reasons.extend(missing)
-    if file.decision == "withdraw":
-        reasons.append(f"{file.person} withdrew it")
-    else:
-        reasons.extend(statement_faults(record.library, file))
-    return Judgement(
-        signoff=file,
-        counts=not reasons and not stale,
-        reasons=tuple(reasons),
-        stale=stale,
-        pull=pull,
-        level=level,
-        flags=statement_flags(record.library, file),
-    )
-
-
-def _timing(record: Record, file: SignOff, pull: Pull | None) -> list[str]:
-    review = _last_review(record, file, pull) if pull else None
-    times = [file.claimed_at, *([review.submitted] if review else [])]
-    earliest = min(times)
-    reasons = []
-    # While evidence is still collected every file is interim anyway.
-    if record.findings.closed and earliest < record.assessment.period.end:
-        reasons.append(
-            f"{iso(earliest)} is before the period's end "
-            f"({iso(record.assessment.period.end)})"
-        )
-    last = record.last_evidence()
-    if record.findings.closed and last is not None and earliest < last:
-        reasons.append(f"{iso(earliest)} is before its last evidence ({iso(last)})")
-    return reasons
-
-
-def _acknowledged(
-    file: SignOff, items: tuple[Deviation | Gap, ...], unannotated: frozenset[str]
-) -> list[str]:
-    ids = {item.id for item in items}
-    return [
-        *(f"{name} is not annotated" for name in sorted(ids & unannotated)),
-        *(
-            f"{name} is not acknowledged"
-            for name in sorted(ids - set(file.acknowledged))
-        ),
-        *(
-            f"{name} is acknowledged, but is none of its deviations or gaps"
-            for name in sorted(set(file.acknowledged) - ids)
-        ),
-    ]
-
-
-def _approves(review: Review, pull: Pull) -> bool:
-    return (review.state, review.user_type) == ("APPROVED", "User") and (
-        review.commit == pull.head and pull.rule_suite != "bypass"
-    )
-
-
-def _pull_of(record: Record, file: SignOff) -> Pull | None:
-    """Find the captured pull request that brought a file's bytes to main."""
-    arrival = record.arrivals.get(file.path)
-    return next(
-        (
-            pull
-            for pull in record.ledger.pulls
-            if arrival and pull.merge == arrival.merge and file.path in pull.paths
-        ),
-        None,
-    )
-
-
-def _proof(record: Record, file: SignOff) -> tuple[Pull | None, str, list[str]]:
-    """Find the captured pull request, the level of proof, and what is missing of it."""
-    arrival = record.arrivals.get(file.path)
-    if arrival is None:
-        return None, "L0", ["it is not committed to main"]
-    pull = _pull_of(record, file)
-    if pull is None:
-        return (
-            None,
-            "L0",
-            [
-                "no captured pull request brought it to main (commit"
-                f" {arrival.merge[:10]})"
-            ],
-        )
-    faults = [
-        *_merge_faults(arrival, pull),
-        *_people_faults(record, file, pull),
-        *_codeowner_faults(record, file, arrival),
-    ]
-    level = "L0" if faults else level_of(record.proofs.get(file.path, Proof()))
-    missing = missing_proof(
-        required_level(dict(record.assessment.policy), file.role),
-        record.proofs.get(file.path, Proof()),
-    )
-    return pull, level, [*faults, *missing]
-
-
-def level_of(proof: Proof) -> str:
-    """Give the level of a sign-off whose captured review is in order."""
-    if proof.unsigned:
-        return "L1"
-    return "L2" if proof.unstamped else "L3"
-
-
-def required_level(policy: Mapping[str, str], role: str) -> str:
-    """Give the proof that a policy asks of an owner's or an assessor's file."""
-    level = policy.get("signoff", "L1")
-    return policy.get("attestation", level) if role == "owner" else level
-
-
-def missing_proof(required: str, proof: Proof) -> list[str]:
-    """Say what is missing of a required proof; a lower level never stands in for it."""
-    missing = []
-    if required in {"L2", "L3"} and proof.unsigned:
-        missing.append(f"the policy asks for proof {required}: {proof.unsigned}")
-    if required == "L3" and proof.unstamped:
-        missing.append(f"the policy asks for proof L3: {proof.unstamped}")
-    return missing
-
-
-def _merge_faults(arrival: Arrival, pull: Pull) -> list[str]:
-    faults = []
-    if len(arrival.parents) != 2 or arrival.parents[1] != pull.head:  # noqa: PLR2004 - a merge has two parents
-        faults.append("its pull request was not merged by a merge commit of its head")
-    if not arrival.reviewed_same:
-        faults.append("its bytes on main are not the bytes that were reviewed")
-    if pull.rule_suite == "bypass":
-        faults.append("its merge bypassed the branch rules")
-    return faults
-
-
-def _people_faults(record: Record, file: SignOff, pull: Pull) -> list[str]:
-    person = record.library.people.get(file.person)
-    if person is None:
-        return [f"{file.person} is not in people.yml"]
-    faults = []
-    if file.github_id not in person.github_ids:
-        faults.append(f"GitHub id {file.github_id} is not {file.person}'s")
-    if pull.author_id in person.github_ids:
-        faults.append(f"{file.person} opened the pull request that should bind them")
-    if pull.pushers and pull.pushers[-1] in person.github_ids:
-        faults.append(f"{file.person} pushed last to the pull request")
-    review = _last_review(record, file, pull)
-    if review is None:
-        faults.append(f"{file.person} did not review pull request #{pull.number}")
-        return faults
-    if review.state != "APPROVED":
-        faults.append(f"{file.person}'s last review is {review.state}")
-    if review.user_type != "User":
-        faults.append(f"the review is by a {review.user_type}, not by a person")
-    if review.commit != pull.head:
-        faults.append(
-            f"{file.person} approved {review.commit[:10]}, not the final head"
-        )
-    if person.valid and not person.valid.contains(review.submitted):
-        faults.append(f"{file.person} was not valid at {iso(review.submitted)}")
-    return faults
-
-
-def _last_review(record: Record, file: SignOff, pull: Pull) -> Review | None:
-    """Give the person's last review that decides (a comment does not)."""
-    person = record.library.people.get(file.person)
-    return pull.deciding_review(person.github_ids if person else ())
-
-
-def _codeowner_faults(record: Record, file: SignOff, arrival: Arrival) -> list[str]:
-    named = owners(arrival.codeowners, file.path)
-    person = record.library.people.get(file.person)
-    own = {f"@{person.login}".lower()} if person else set()
-    own |= {
-        f"@{team.login}".lower()
-        for team in record.library.teams.values()
-        if file.person in team.members and team.login
-    }
-    if own & {name.lower() for name in named}:
-        return []
-    return [f"CODEOWNERS did not ask {file.person} to review {file.path}"]
 
 
 def _status(

@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .approve import missing_proof, required_level
 from .derivation import SIGNED
 from .errors import ControlbookError, Exit
 from .faults import Faults, lacking, still_open, wrong
 from .kinds.assessments import POLICY
 from .model import Proof
 from .proofs import Trust, date_problems, time_problems
+from .reviewed import missing_proof, required_level
 from .stamps import certificates
 from .yamltext import parse, plain
 

@@ -50,6 +50,8 @@ class OurRecord:
             return OurRecord(pieces={}, reach=None)
         first = ledger.config[0].window.end
         end = max(run.window.end for run in ledger.config)
+        if end == first:
+            return OurRecord(pieces={}, reach=None)  # the opening state alone
         moves = (move for run in ledger.config for move in run.transitions)
         pieces = pieces_by_resource(opening, (m for m in moves if m.at >= first))
         rules = {row.key: row for run in ledger.config for row in run.rules}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .digest import canonical, digest_of
 from .errors import ControlbookError, Exit
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .model import PeopleChange, RequirementStatus, Standing
     from .preserved import Preserved
     from .provenance import Provenance
+    from .record import Record
     from .seals import Documents
 
 SIGNED = frozenset({Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS})
@@ -139,15 +140,8 @@ def facts_before(
         seen=witnesses(files, library, Trust()),
         trust=Trust(),
     )
-    record = Record(
-        library=library,
-        findings=assess(library, ledger, opening, assessment),
-        ledger=ledger,
-        assessment=assessment,
-        arrivals=found.arrivals,
-        proofs=found.proofs,
-        grants=found.grants,
-    )
+    findings = assess(library, ledger, opening, assessment)
+    record = found.record(library, findings, ledger, assessment)
     derived = derive(record, commit=provenance.commit, release="", trail=Trail())
     document = derived.report.facts
     return document if isinstance(document, dict) else {}, tag.release.facts_root

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .crosswalk import users
 from .digest import digest_of
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         StoredObject,
     )
     from .proofs import Gathered, Witness
+    from .record import Record
     from .render.changes import Change
     from .subjects import Subject
     from .trail import Trail
@@ -220,15 +221,11 @@ class Programme:
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
-        found = self.gathered(name)
-        return Record(
-            library=self.library,
-            findings=self.findings(name),
-            ledger=self.ledger_of(name),
-            assessment=self.assessment(name),
-            arrivals=found.arrivals,
-            proofs=found.proofs,
-            grants=found.grants,
+        return self.gathered(name).record(
+            self.library,
+            self.findings(name),
+            self.ledger_of(name),
+            self.assessment(name),
         )
 
     def gathered(self, name: str) -> Gathered:

@@ -18,6 +18,7 @@ from . import ssh, stamps
 from .checkpoints import read_checkpoints
 from .library import load
 from .model import Grant, PeopleChange, Proof
+from .record import Record
 from .timeline import DAY, MINUTE, Interval, iso
 from .yamltext import parse, plain
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Arrival,
         Assessment,
         Delegation,
+        Findings,
         Ledger,
         Library,
         Person,
@@ -75,6 +77,24 @@ class Gathered:
     proofs: Mapping[str, Proof]
     grants: tuple[Grant, ...]
     people: tuple[PeopleChange, ...]
+
+    def record(
+        self,
+        library: Library,
+        findings: Findings,
+        ledger: Ledger,
+        assessment: Assessment,
+    ) -> Record:
+        """Lay it beside what was found, for the sign-offs to be judged."""
+        return Record(
+            library=library,
+            findings=findings,
+            ledger=ledger,
+            assessment=assessment,
+            arrivals=self.arrivals,
+            proofs=self.proofs,
+            grants=self.grants,
+        )
 
 
 def gather(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .approve import Record, approve
+from .approve import approve
 from .assess import assess
 from .coverage import collected_until, windows
 from .errors import InvalidFiles
@@ -24,6 +24,7 @@ from .library import governed, read, with_records
 from .model import ManualDocument, Status
 from .narratives import folded
 from .proofs import Trust, granted, prove
+from .record import Record
 from .replay import Replay, Tree, apply
 from .sight import opening_run
 from .staleness import Staleness

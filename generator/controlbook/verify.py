@@ -30,7 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .approve import Record
 from .assess import assess
 from .assurance import (
     Given,
@@ -77,6 +76,7 @@ from .seals import (
 from .trailarchive import archive_faults
 from .vault import NotInVaultError, prefix_of
 from .vault.directory import DirectoryVault
+from .verdict import Check, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -89,68 +89,14 @@ if TYPE_CHECKING:
     from .preserved import Preserved
     from .proofs import Witness
     from .provenance import Provenance
+    from .record import Record
     from .render.manifest import ReleaseManifest, Tag
     from .seals import Documents
 
-SEVERITY = (
-    Exit.UNEXPECTED,
-    Exit.USAGE,
-    Exit.INTEGRITY,
-    Exit.UNAVAILABLE,
-    Exit.FOUND,
-)
 NEVER = (
     "whether AWS Config's verdicts are true, and whether all was collected",
     "the present state of GitHub: nothing was fetched",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One step of the verification and what it found."""
-
-    name: str
-    count: int
-    """How many things it looked at."""
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether it found nothing but remarks."""
-        return self.code is Exit.FINE
-
-    @property
-    def code(self) -> Exit:
-        """The exit code that it alone would give."""
-        return worst(code for code, _ in self.faults)
-
-    @property
-    def message(self) -> str:
-        """What it found, one a line."""
-        return "\n".join(text for _, text in self.faults)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a verification found, and what it did not look at."""
-
-    checks: tuple[Check, ...]
-    not_checked: tuple[str, ...]
-    facts_root: str
-    """To compare with the one that was handed over by another way."""
-    tag: str
-    """SHA-256 of the raw tag object, for the same."""
-
-    @property
-    def code(self) -> Exit:
-        """The exit code: the worst of all checks."""
-        return worst(check.code for check in self.checks)
-
-
-def worst(codes: Iterable[Exit]) -> Exit:
-    """Give the exit code that stands where several were found."""
-    found = set(codes)
-    return next((code for code in SEVERITY if code in found), Exit.FINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,15 +299,8 @@ class _Pass:
             seen=seen,
             trust=Trust(),
         )
-        record = Record(
-            library=library,
-            findings=assess(library, ledger, opening, assessment),
-            ledger=ledger,
-            assessment=assessment,
-            arrivals=found.arrivals,
-            proofs=found.proofs,
-            grants=found.grants,
-        )
+        findings = assess(library, ledger, opening, assessment)
+        record = found.record(library, findings, ledger, assessment)
         return record, seen, found.people
 
     def _before(

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from controlbook import library, provenance, seals, verify
-from controlbook.approve import Record
 from controlbook.digest import parse_canonical, sha256
 from controlbook.git import Repository
 from controlbook.proofs import Trust
 from controlbook.provenance import read_provenance
+from controlbook.record import Record
 from controlbook.replay import Present
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import small
 
-from controlbook.approve import Record
 from controlbook.assess import assess
 from controlbook.digest import sha256
 from controlbook.model import (
@@ -20,6 +19,7 @@ from controlbook.model import (
     Review,
     SignOff,
 )
+from controlbook.record import Record
 from controlbook.subjects import control_subject, requirement_subject
 from controlbook.timeline import Instant, instant
 

@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import signed
 import small
 
-from controlbook.approve import Record, approve
+from controlbook.approve import approve
 from controlbook.model import (
     Delegation,
     Grant,
@@ -22,6 +22,9 @@ from controlbook.model import (
     Team,
 )
 from controlbook.timeline import Instant, Interval, instant
+
+if TYPE_CHECKING:
+    from controlbook.record import Record
 
 PATH = "signoffs/PCI-2028-FEB/requirements/3.4.yml"
 OWNER_PATH = "signoffs/PCI-2028-FEB/controls/pan-encrypted-at-rest.yml"

@@ -143,3 +143,15 @@ def test_a_record_tells_only_what_was_judged(made: released.Example) -> None:
     assert State.INSUFFICIENT_DATA.value not in verdicts
     assert verdicts == ()
     assert OurRecord.of(Ledger(runs={}), ()).reach is None
+
+
+def test_a_record_of_the_opening_state_alone_tells_nothing_yet(
+    made: released.Example,
+) -> None:
+    """The first day: Audit Manager was a traceback beside one run of Config's."""
+    programme = made.programme
+    (first, *_) = programme.ledger.config
+    record = OurRecord.of(
+        Ledger(runs={"config": (first,)}), programme.state_after(first)
+    )
+    assert record.reach is None

@@ -21,11 +21,12 @@ from botocore.exceptions import ConnectTimeoutError
 from looks import calls, hub, naming
 
 from controlbook.collect import Collected, Collector
+from controlbook.crosscheck import OurRecord
 from controlbook.errors import ControlbookError, Exit
 from controlbook.ledger import chain_problems, read_ledger
 from controlbook.model import EventQuery, Library, Settings
 from controlbook.sandbox.tiny import tiny
-from controlbook.sources.audit_manager import AuditManager, OurRecord
+from controlbook.sources.audit_manager import AuditManager
 from controlbook.sources.aws import Connections
 from controlbook.sources.cloudtrail import CloudTrailSource
 from controlbook.sources.config import ConfigSource

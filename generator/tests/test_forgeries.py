@@ -11,7 +11,7 @@ import proven
 import pytest
 import released
 from forgeries import FORGERIES
-from tampering import unpacked
+from tampering import unpacked, without
 
 from controlbook import bundle_verify
 from controlbook.verify import verify
@@ -88,3 +88,15 @@ def test_forgery(forgery: Forgery, tmp_path: Path) -> None:
     assert (code, own_code) == (forgery.exit, forgery.exit), (said, own)
     assert forgery.main["says"] in said.get(forgery.main["step"], ""), said
     assert forgery.own["says"] in own.get(forgery.own["step"], ""), own
+
+
+def test_a_step_that_was_not_taken_is_not_ok(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = unpacked(without(forgeries.good(), "manifest.json"), tmp_path / "PCI")
+    monkeypatch.setattr("sys.argv", ["verify.py", str(folder)])
+    assert bundle_verify.main() == 5
+    said = capsys.readouterr().out
+    assert "form      NOT OK\n" in said
+    assert "ledger    not checked\n" in said
+    assert "ledger    ok" not in said

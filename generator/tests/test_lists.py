@@ -16,7 +16,7 @@ from tampering import Files, edited, opened, resealed, retagged, unpacked, zippe
 from tampering import rechained as chained
 
 from controlbook import bundle_verify, manifest
-from controlbook.digest import leaf_hash, sha256
+from controlbook.digest import leaf_hash, merkle_root, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.keeping import kept
 from controlbook.later import at_hand
@@ -304,6 +304,36 @@ def test_forged_list(
     assert (code, own_code) == (Exit.INTEGRITY, Exit.INTEGRITY), (said, own_said)
     assert main in said
     assert own in own_said
+
+
+LINES = (b'{"a":"1"}', b'{"a":"2"}')
+BODY = b"".join(line + b"\n" for line in LINES)
+SHOWN = b"#" + leaf_hash(LINES[0]).hex().encode() + b"\n" + LINES[1] + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        pytest.param(BODY, LINES, id="as collected"),
+        pytest.param(SHOWN, LINES[1:], id="one line withheld"),
+        pytest.param(BODY + LINES[0] + b"\n", (), id="a line twice"),
+        pytest.param(BODY[:-1], (), id="no last newline"),
+        pytest.param(SHOWN.replace(b"#", b"#0", 1), (), id="no leaf hash"),
+        pytest.param(LINES[1] + b"\n" + LINES[0] + b"\n", (), id="out of order"),
+        pytest.param(b"", (), id="empty"),
+    ],
+)
+def test_verify_py_refuses_a_list_that_is_not_its_manifest_s(
+    body: bytes, lines: tuple[bytes, ...]
+) -> None:
+    row = {"role": "list:rules", "content_sha256": sha256(BODY), "records": 2}
+    row["records_root"] = merkle_root(LINES)
+    bundle = bundle_verify.Bundle(".")
+    bundle.files[f"packs/{sha256(BODY)}.leaves"] = body
+    assert bundle_verify.lines_of(bundle, "ledger/x", row) == list(lines)
+    assert bool(bundle.faults) == (not lines)
+    for name in ("records", "records_root"):
+        assert not bundle_verify.lines_of(bundle, "ledger/x", {**row, name: 0}), name
 
 
 @pytest.mark.threat("T20")

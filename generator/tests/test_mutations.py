@@ -31,7 +31,7 @@ from controlbook.verify import judge, verify
 if TYPE_CHECKING:
     from tampering import Files
 
-    from controlbook.verify import Verdict
+    from controlbook.verdict import Verdict
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 """A file system in memory, where there is one: a disk would take most of the time."""

@@ -21,7 +21,7 @@ from controlbook.model import Ledger
 from controlbook.online import ask, lock_faults, open_s3
 from controlbook.timeline import DAY, HOUR, Instant, instant, to_datetime
 from controlbook.vault.s3 import S3Vault
-from controlbook.verify import Online, Verdict, verify
+from controlbook.verify import Online, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from controlbook.faults import Fault
     from controlbook.model import StoredObject
+    from controlbook.verdict import Verdict
 
 # The server's clock decides what it takes as a date to come.
 NOW = Instant(time.time_ns() // 1_000_000_000 * 1000)  # noqa: TID251

@@ -18,13 +18,14 @@ from controlbook.forge.reading import read_pulls
 from controlbook.model import Ledger, Pull
 from controlbook.online import ask_github
 from controlbook.timeline import DAY, HOUR, Instant
-from controlbook.verify import Online, Verdict, verify
+from controlbook.verify import Online, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from controlbook.faults import Fault
+    from controlbook.verdict import Verdict
 
 pytestmark = pytest.mark.threat("T57")
 NOBODY = "http://127.0.0.1:9"

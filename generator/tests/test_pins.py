@@ -20,7 +20,7 @@ from controlbook.verify import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controlbook.verify import Verdict
+    from controlbook.verdict import Verdict
 
 NAME = released.NAME
 LOST = 3

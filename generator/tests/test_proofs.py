@@ -22,7 +22,7 @@ from controlbook.verify import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controlbook.verify import Verdict
+    from controlbook.verdict import Verdict
 
 NAME = released.NAME
 L3 = '{signoff: "L3", checkpoint: "ssh+rfc3161"}'

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import random
 import shutil
@@ -19,6 +20,7 @@ from tampering import (
     edited,
     flipped,
     opened,
+    rechained,
     replaced,
     resealed,
     retagged,
@@ -106,6 +108,96 @@ def test_t01_a_flipped_byte_in_a_raw_pack(
         assert f"config 000003: {role} pack {stored.key}" in said.message
         assert "not the ones that were collected" in said.message
         assert verdict.code == Exit.INTEGRITY
+
+
+def of_vault(bundle: Path, raw: Path) -> tuple[int, str]:
+    verdict = verify(bundle, raw=raw)
+    return verdict.code, next(c.message for c in verdict.checks if c.name == "vault")
+
+
+def laid(raw: Path, key: str, body: bytes) -> None:
+    (raw / key).parent.mkdir(parents=True, exist_ok=True)
+    if (raw / key).exists():
+        (raw / key).chmod(0o644)
+    (raw / key).write_bytes(body)
+
+
+TAILS = {"a member": gzip.compress(b"more\n", mtime=0), "junk": b"junk"}
+
+
+@pytest.mark.threat("T02")
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("role", ["source", "records", "state"])
+def test_t02_data_after_the_member_is_found_under_a_recomputed_digest_too(
+    made: tuple[released.Example, Path],
+    good: Files,
+    tmp_path: Path,
+    tail: str,
+    role: str,
+) -> None:
+    example, path = made
+    stored = next(o for o in example.runs[2].objects if o.role == role)
+    raw = copy_of(example, tmp_path / "raw")
+    body = (raw / stored.key).read_bytes() + TAILS[tail]
+    laid(raw, stored.key, body)
+    code, said = of_vault(path, raw)
+    assert code == Exit.INTEGRITY
+    assert f"{stored.key}: data after the single gzip member" in said
+    # Now the forger also writes the digest into the manifest, and all that follows.
+    key = stored.key.replace(stored.sha256, sha256(body))
+
+    def forge(tree: dict) -> None:  # type: ignore[type-arg] # a parsed document
+        row = next(row for row in tree["objects"] if row["key"] == stored.key)
+        row |= {"sha256": sha256(body), "size": len(body), "key": key}
+        row["version_id"] = f"sha256:{sha256(body)}"
+
+    files = retagged(rechained(edited(good, MIDDLE, forge)))
+    bundle = tmp_path / f"{NAME}.zip"
+    bundle.write_bytes(zipped(files, NAME))
+    laid(raw, key, body)
+    for name in files:
+        if name.startswith("ledger/config/"):
+            laid(raw, name, files[name])
+    code, said = of_vault(bundle, raw)
+    assert code == Exit.INTEGRITY
+    assert f"{key}: data after the single gzip member" in said
+
+
+@pytest.mark.threat("T03")
+@pytest.mark.parametrize("cut", ["nothing", "one", "half", "all but one"])
+def test_t03_a_cut_raw_pack_is_another_one(
+    made: tuple[released.Example, Path], tmp_path: Path, cut: str
+) -> None:
+    example, path = made
+    for role in ("source", "records", "state"):
+        stored = next(o for o in example.runs[2].objects if o.role == role)
+        raw = copy_of(example, tmp_path / role)
+        left = {"nothing": 0, "one": 1, "half": stored.size // 2}
+        body = (raw / stored.key).read_bytes()
+        laid(raw, stored.key, body[: left.get(cut, stored.size - 1)])
+        code, said = of_vault(path, raw)
+        assert (code, f"{role} pack {stored.key}" in said) == (Exit.INTEGRITY, True)
+
+
+@pytest.mark.threat("T04")
+def test_t04_swapped_raw_packs_are_both_named(
+    made: tuple[released.Example, Path], tmp_path: Path
+) -> None:
+    example, path = made
+    runs = [run for run in example.runs if run.stream == "config"]
+    one, other = (
+        next(o for o in run.objects if o.role == "source") for run in (runs[1], runs[2])
+    )
+    assert one.size == other.size, "as large, or the size alone would tell"
+    assert one.sha256 != other.sha256
+    raw = copy_of(example, tmp_path / "raw")
+    bodies = [(raw / o.key).read_bytes() for o in (one, other)]
+    laid(raw, one.key, bodies[1])
+    laid(raw, other.key, bodies[0])
+    code, said = of_vault(path, raw)
+    assert code == Exit.INTEGRITY
+    assert one.key in said
+    assert other.key in said
 
 
 @pytest.mark.threat("T05")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from controlbook.check import check as check_files
 from controlbook.codeowners import approvers, owner_changes
+from controlbook.collect import UNAVAILABLE
 from controlbook.errors import ControlbookError, Exit
 from controlbook.git import CODEOWNERS, ran_backwards, signed_with_owners
 from controlbook.hub_controls import known
 from controlbook.library import load
-from controlbook.model import SecurityHubControl, Snapshot
+from controlbook.model import ALL, SecurityHubControl, Snapshot
 from controlbook.outcome import Outcome
 from controlbook.programme import Programme
 from controlbook.reading import did_you_mean
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
     from controlbook.codeowners import Approvers
     from controlbook.errors import Problem
-    from controlbook.model import EvidenceSource, Findings, Library
+    from controlbook.model import EvidenceSource, Findings, Gap, Library
 
+HOLES = UNAVAILABLE | {"no-run"}
+"""Reasons of gaps that collecting left, rather than the programme."""
 CODEOWNERS_FOLDERS = (".github/", "CODEOWNERS", "docs/CODEOWNERS")
 """Where GitHub looks for the file, and where twins of it would stand."""
 PATHS = 5
@@ -45,7 +48,7 @@ def check(options: argparse.Namespace) -> Outcome:
         files = programme.files
         elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
         problems = check_files(library, {**elsewhere, **files}, findings)
-        found = _unreviewed(programme)
+        found = [*_unreviewed(programme), *_holes(programme, findings)]
         noticed = [*_strange(library, files), *_noticed(programme, files)]
         rows = approvers(library, files)
     return _outcome(sorted(problems), found, notes, noticed, rows, show=options.owners)
@@ -75,6 +78,25 @@ def _unreviewed(programme: Programme) -> list[str]:
         "`controlbook collect --stream reviews`"
         for commit in programme.repository.unreviewed_commits(programme.commit, merges)
     ]
+
+
+def _holes(programme: Programme, findings: Mapping[str, Findings]) -> list[str]:
+    """Say where collecting left holes that nobody explained; none before it began."""
+    if not programme.ledger.config:
+        return []
+    explained = {id_ for note in programme.library.annotations for id_ in note.covers}
+    return [
+        f"{name}: {_place(gap)}{gap.reason} from {iso(gap.within.start)} to"
+        f" {iso(gap.within.end)}: {gap.id} is not annotated; run `controlbook collect`,"
+        " or explain it with `controlbook annotate`"
+        for name, one in sorted(findings.items())
+        for gap in one.gaps
+        if gap.reason in HOLES and gap.id not in explained
+    ]
+
+
+def _place(gap: Gap) -> str:
+    return "" if gap.account == ALL else f"{gap.account} {gap.region} "
 
 
 def _strange(library: Library, files: Mapping[str, bytes]) -> list[str]:

@@ -67,6 +67,7 @@ EXTRA_LOOKS = (
     ("2028-03-06T11:00:00Z", "security-hub"),
     # The networking team's repair of the day before, as Audit Manager has it.
     ("2028-03-09T06:30:00Z", "audit-manager"),
+    ("2028-03-20T06:30:00Z", "audit-manager"),
     ("2028-04-01T06:30:00Z", "audit-manager"),
 )
 CONTENT = ("controls", "frameworks", "signoffs", "site", "mkdocs.yml")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from controlbook.verify import Verdict
+    from controlbook.verdict import Verdict
 
 _PIN = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 WORDS = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from controlbook.errors import ControlbookError, Exit
+from controlbook.timeline import DAY, SECOND, Instant, Interval, by_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         StoredObject,
         Transition,
     )
-    from controlbook.timeline import Instant, Interval
     from controlbook.vault.packs import Pack
 
 Place = tuple[str, str]
@@ -69,6 +69,26 @@ class Past:
     def last(self) -> Run | None:
         """The head of the chain."""
         return self.runs[-1] if self.runs else None
+
+    @property
+    def tiled(self) -> tuple[Run, ...]:
+        """The runs whose windows tile: all but the corrections."""
+        return tuple(run for run in self.runs if run.kind != "correction")
+
+    def days_until(self, now: Instant) -> tuple[Interval, ...]:
+        """Give the days that are over and not collected; at first only the last one."""
+        end = Instant(now - now % DAY)
+        tiled = self.tiled
+        return by_day(tiled[-1].window.end if tiled else Instant(end - DAY), end)
+
+    def since_last(self, now: Instant) -> tuple[Interval, ...]:
+        """Give the time since the last run, once a day; again after a broken one."""
+        end, today = Instant(now - now % SECOND), Instant(now - now % DAY)
+        last = self.last
+        if last and last.complete and last.started - last.started % DAY == today:
+            return ()
+        start = last.window.end if last else today
+        return (Interval(start, end),) if start < end else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.crosscheck import PREFIX
 from controlbook.model import OBSERVED, Contradiction, Missing, Observation
-from controlbook.timeline import DAY, SECOND, Instant, Interval
+from controlbook.timeline import Instant, Interval
 from controlbook.vault.packs import pack
 
 from . import Reading, SourceError
@@ -105,12 +105,7 @@ class AuditManager:
         """Give the time since the last run, once a day; again after a broken one."""
         if self.stream not in self._library.settings.streams:
             return ()
-        last = past.last
-        if last and last.complete and last.started // DAY == now // DAY:
-            return ()
-        end = Instant(now - now % SECOND)
-        start = last.window.end if last else Instant(now - now % DAY)
-        return (Interval(start, end),) if start < end else ()
+        return past.since_last(now)
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
 from controlbook.model import EventQuery
-from controlbook.timeline import DAY, HOUR, Instant, Interval, by_day
+from controlbook.timeline import HOUR, Instant, Interval
 
 from . import Reading
 from .aws import Connections, Conversation, endpoint_of, shared
@@ -72,11 +72,7 @@ class CloudTrailSource:
         """Give the days that are over for long enough; at first only the last one."""
         if not self._demands:
             return ()
-        due = now - CLOSES
-        end = due - due % DAY
-        tiled = [run for run in past.runs if run.kind != "correction"]
-        start = tiled[-1].window.end if tiled else end - DAY
-        return by_day(Instant(start), Instant(end))
+        return past.days_until(Instant(now - CLOSES))
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant

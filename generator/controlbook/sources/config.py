@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
 from controlbook.model import Missing, State
-from controlbook.timeline import DAY, Instant, Interval, by_day, instant, iso
+from controlbook.timeline import Instant, Interval, instant, iso
 from controlbook.vault.packs import Pack, Packer, pack
 
 from . import Past, Place, Reading, Scope
@@ -27,7 +27,7 @@ from .book import Sheet, book_of
 from .delivery import Bucket
 from .fold import Deployment, Fold, seeded
 from .gathering import Gathering, contributors, gather, seed_histories
-from .head import Head, behind_places, behind_since, counted, head_of, regular
+from .head import Head, behind_places, behind_since, counted, head_of
 from .late import corrected_by, take_in
 from .places import Known
 from .survey import Surveyed, ruled
@@ -73,10 +73,7 @@ class ConfigSource:
 
     def windows(self, past: Past, now: Instant) -> tuple[Interval, ...]:
         """Give the days that are over and not collected; at first only the last one."""
-        end = now - now % DAY
-        runs = regular(past)
-        start = runs[-1].window.end if runs else end - DAY
-        return by_day(Instant(start), Instant(end))
+        return past.days_until(now)
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant

@@ -25,7 +25,7 @@ from .book import EMPTY, Book
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from controlbook.model import Missing, Run
+    from controlbook.model import Missing
     from controlbook.timeline import Instant
 
     from . import Past, Place
@@ -68,7 +68,7 @@ def head_of(past: Past) -> Head:
     last = past.last
     if last is None:
         return Head()
-    tiled = regular(past)[-1]
+    tiled = past.tiled[-1]
     head = Head(
         first=False,
         collected=frozenset(tiled.collected),
@@ -83,11 +83,6 @@ def head_of(past: Past) -> Head:
     return head
 
 
-def regular(past: Past) -> tuple[Run, ...]:
-    """Give the runs whose windows tile: all but the corrections."""
-    return tuple(run for run in past.runs if run.kind != "correction")
-
-
 def behind_places(missing: Iterable[Missing]) -> frozenset[Place]:
     """Give the places of which deliveries had not come."""
     return frozenset(
@@ -98,7 +93,7 @@ def behind_places(missing: Iterable[Missing]) -> frozenset[Place]:
 def behind_since(past: Past, place: Place) -> Instant | None:
     """Give where the windows begin that deliveries have not reached, up to the last."""
     since = None
-    for run in reversed(regular(past)):
+    for run in reversed(past.tiled):
         if place not in behind_places(run.missing):
             return since
         since = run.window.start

@@ -17,7 +17,7 @@ from controlbook.timeline import DAY, Interval, iso
 
 from .book import book_of
 from .fold import Deployment, Fold
-from .head import counted, regular
+from .head import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +160,7 @@ def _claimed(past: Past, place: Place, moment: Instant) -> bool:
             (row.account, row.region) == place and row.interval.contains(moment)
             for row in run.missing
         )
-        for run in regular(past)
+        for run in past.tiled
     )
 
 
@@ -171,6 +171,6 @@ def corrected_by(late: Late, past: Past) -> tuple[Run, Interval]:
     the ledger's head.
     """
     first = min(late.transitions).at
-    runs = regular(past)
+    runs = past.tiled
     run = next(run for run in runs if run.window.end > first)
     return run, Interval(run.window.start, runs[-1].window.end)

@@ -25,7 +25,7 @@ from controlbook.digest import (
 )
 from controlbook.model import GLOBAL, OBSERVED, Failing, Missing, Observation
 from controlbook.observations import SHOWN
-from controlbook.timeline import DAY, SECOND, Instant, Interval, instant, iso
+from controlbook.timeline import DAY, Instant, Interval, instant, iso
 from controlbook.vault.packs import pack
 
 from . import Past, Place, Reading, Scope, SourceError
@@ -118,12 +118,7 @@ class Looking:
             for evidence in control.evidence
         ):
             return ()
-        end = now - now % SECOND
-        last = past.last
-        if last and last.complete and _day(last.started) == _day(now):
-            return ()
-        start = last.window.end if last else _day(now)
-        return (Interval(start, Instant(end)),) if start < end else ()
+        return past.since_last(now)
 
     def read(
         self, windows: tuple[tuple[Interval, Scope], ...], past: Past, now: Instant

@@ -105,7 +105,7 @@ class FromTrail(Reader):
         self._choice = Choice(self.talk, self.bucket[0], sources)
         self._closed = _closed(self.past.runs)
         self._seq = self.past.runs[-1].seq if self.past.runs else 0
-        tiled = [run for run in self.past.runs if run.kind != "correction"]
+        tiled = self.past.tiled
         self._heads = {
             (row.account, row.region): row
             for row in (tiled[-1].chains if tiled else ())

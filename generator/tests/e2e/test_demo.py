@@ -274,6 +274,8 @@ def test_audit_manager_is_kept_and_contradicts_on_the_pages_concerned(
     for concerned in ("PCI-2028-Q1/10.1", "controls/network-flows-recorded"):
         assert "CONFLICT 2 verdicts of Audit Manager" in page(demo, concerned)
     assert "CONFLICT" not in page(demo, "PCI-2028-Q1/3.4")
+    runs = sorted((demo.repository / "evidence" / "audit-manager").iterdir())
+    assert max(run.stat().st_size for run in runs) < 16 * 1024
     table = (demo.out / "data" / "disagreements.csv").read_text("utf-8")
     assert [line.split(",")[0] for line in table.splitlines()[1:]] == [
         "2028-03-08T23:59:59Z",

@@ -80,6 +80,7 @@ TENTH = [
 ]
 
 
+@pytest.mark.threat("T89")
 def test_the_example_days_transitions_are_exact(tmp_path: Path) -> None:
     with desk(example(), tmp_path) as at:
         at.days("2028-02-14T06:00:00Z", 3)
@@ -136,6 +137,7 @@ def test_windows_tile_and_states_follow_from_the_transitions(tmp_path: Path) -> 
         )
 
 
+@pytest.mark.threat("T29")
 def test_missed_days_are_caught_up_one_by_one(tmp_path: Path) -> None:
     with desk(tiny(), tmp_path) as at:
         at.collect("2028-01-01T06:00:00Z")
@@ -177,6 +179,7 @@ def test_collecting_that_begins_within_a_deviation_knows_its_start(
 # --- what hurts ---------------------------------------------------------------------
 
 
+@pytest.mark.threat("T88")
 def test_an_outdated_source_is_a_gap_from_its_last_update(tmp_path: Path) -> None:
     trouble = Trouble(
         sources=(
@@ -306,6 +309,7 @@ def test_states_are_read_afresh_after_a_place_was_lost(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.threat("T88")
 def test_a_stopped_recorder_is_a_gap_of_exactly_that_time(tmp_path: Path) -> None:
     stop = RecorderStop(
         account=ALPHA,
@@ -321,6 +325,7 @@ def test_a_stopped_recorder_is_a_gap_of_exactly_that_time(tmp_path: Path) -> Non
         }
 
 
+@pytest.mark.threat("T88")
 def test_compliance_that_is_not_recorded_is_a_gap(tmp_path: Path) -> None:
     with desk(tiny(), tmp_path, Trouble(compliance_not_recorded=(OMEGA,))) as at:
         result = at.collect("2028-01-01T06:00:00Z")
@@ -494,6 +499,7 @@ def test_a_history_that_the_aggregator_contradicts_is_no_evidence(
         ] == [("2028-01-03T00:00:00Z", "NON_COMPLIANT", "seed")]
 
 
+@pytest.mark.threat("T88")
 def test_a_failing_rule_says_so(tmp_path: Path) -> None:
     failure = RuleFailure(
         account=ALPHA,
@@ -511,6 +517,8 @@ def test_a_failing_rule_says_so(tmp_path: Path) -> None:
         assert {t.after for t in at.runs[1].transitions} == {"INSUFFICIENT_DATA"}
 
 
+@pytest.mark.threat("T31")
+@pytest.mark.threat("T32")
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -528,6 +536,7 @@ def test_odd_listings_change_nothing(tmp_path: Path, trouble: Trouble) -> None:
         assert sum(row.population for row in at.runs[1].rules) == 3
 
 
+@pytest.mark.threat("T31")
 def test_a_page_token_that_leads_back_is_an_error(tmp_path: Path) -> None:
     trouble = Trouble(looped_token=True, empty_pages=(LAST,))
     with desk(example(), tmp_path, trouble) as at:
@@ -537,6 +546,7 @@ def test_a_page_token_that_leads_back_is_an_error(tmp_path: Path) -> None:
         assert any("page token twice" in note for note in at.runs[0].notes)
 
 
+@pytest.mark.threat("T32")
 @pytest.mark.parametrize(
     "operation",
     [
@@ -551,9 +561,12 @@ def test_a_listing_that_comes_back_blank_is_never_compliance(
 ) -> None:
     with desk(tiny(), tmp_path, Trouble(blank_listings=(operation,))) as at:
         result = at.collect("2028-01-01T06:00:00Z")
-        assert "COMPLIANT" not in dict(at.runs[0].counts) or result.code != Exit.FINE
+        assert result.code is Exit.UNAVAILABLE
+        (run,) = at.runs
+        assert not run.complete or run.missing
 
 
+@pytest.mark.threat("T30")
 def test_throttles_are_counted(tmp_path: Path) -> None:
     with desk(tiny(), tmp_path, Trouble(throttle_every=6)) as at:
         result = at.collect("2028-01-01T06:00:00Z")
