@@ -128,6 +128,9 @@ def swimlane(lanes: Sequence[Lane], period: Interval) -> str:
     )
 
 
+_UNSEEN: frozenset[Kind] = frozenset({"none"})
+
+
 def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Draw requirement × account: what the evidence of each cell showed."""
     if not rows or not columns:
@@ -147,7 +150,9 @@ def matrix(rows: Sequence[Row], columns: Sequence[str]) -> str:
         for place, cell in enumerate(row.cells):
             body.extend(_symbols(left + width * (place + 0.5), y, cell))
     y = top + height * len(rows) + 16
-    shown = {kind for row in rows for cell in row.cells for kind in cell}
+    shown: set[Kind] = {
+        kind for row in rows for cell in row.cells for kind in (cell or _UNSEEN)
+    }
     body.extend(_legend(0, y, shown, symbols=True))
     told = "; ".join(
         f"{row.label}: "

@@ -73,7 +73,7 @@ def lay_down(book: Book, work: Path, files: Mapping[str, bytes]) -> Path:
             _write(docs / name.removeprefix("site/"), body)
         elif name.startswith("site/theme/"):
             _write(theme / name.removeprefix("site/theme/"), body)
-    own = _hand_written(files)
+    own = _hand_written(files, book)
     for name, text in pages(book, own).items():
         _write(docs / name, text.encode())
     path = work / "mkdocs.yml"
@@ -82,9 +82,11 @@ def lay_down(book: Book, work: Path, files: Mapping[str, bytes]) -> Path:
     return path
 
 
-def _hand_written(files: Mapping[str, bytes]) -> tuple[Page, ...]:
+def _hand_written(files: Mapping[str, bytes], book: Book) -> tuple[Page, ...]:
     return tuple(
-        write.hand_written(name.removeprefix(_HAND_WRITTEN), body.decode())
+        write.hand_written(
+            name.removeprefix(_HAND_WRITTEN), body.decode(), book.reports
+        )
         for name, body in sorted(files.items())
         if name.startswith(_HAND_WRITTEN) and name.endswith(".md")
     )
@@ -101,6 +103,12 @@ def _copy_theme(theme: Path, docs: Path) -> None:
         body = (resources.files(package) / "files" / font).read_bytes()
         _write(docs / "assets" / "controlbook" / _plain(font), body)
 
+
+_NAMES = (
+    (re.compile(r'(<div class="md-search"[^>]*? role="dialog")(?=>)'), "Search"),
+    (re.compile(r'(<nav class="md-path") aria-label="[^"]*"'), "Breadcrumbs"),
+)
+"""What the theme does not name, or names like something else on the page."""
 
 _FONTS = (
     ("fontpkg_ibm_plex_sans", "IBMPlexSans[wdth,wght].ttf"),
@@ -180,7 +188,14 @@ def seal(site: Path) -> None:
                 advice="keep the block site_meta of main.html in site/theme/",
             )
         digests = " ".join(sorted(set(_inline_digests(page))))
-        path.write_text(page.replace(CSP_MARK, digests), encoding="utf-8")
+        path.write_text(_named(page.replace(CSP_MARK, digests)), encoding="utf-8")
+
+
+def _named(page: str) -> str:
+    """Give names to what the theme leaves without, for those who hear the page."""
+    for pattern, name in _NAMES:
+        page = pattern.sub(rf'\g<1> aria-label="{name}"', page, count=1)
+    return page
 
 
 def _inline_digests(page: str) -> Iterator[str]:

@@ -11,14 +11,22 @@ Rules enforced here:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from controlbook.digest import sha256
 from controlbook.model import ALL, Conclusion, State, Status
 from controlbook.timeline import DAY, HOUR, MINUTE, SECOND, iso
 
 if TYPE_CHECKING:
-    from controlbook.model import Framework, Observation, ObservedResult
+    from collections.abc import Iterable
+
+    from controlbook.model import (
+        Framework,
+        Observation,
+        ObservedResult,
+        RequirementStatus,
+    )
     from controlbook.timeline import Instant
 
 MILLION = 1_000_000
@@ -70,7 +78,7 @@ STATUS = {
     Status.SIGNED_WITH_DEVIATIONS: Label(
         word="Signed with deviations",
         shape="diamond",
-        tone="good",
+        tone="watch",
         meaning="Signed by its assessor, who acknowledged its deviations.",
     ),
     Status.REJECTED: Label(
@@ -202,6 +210,9 @@ SUBJECT_PARTS = {
     "attestations": "the control owners' attestations",
 }
 
+EMPTY = frozenset({sha256(b""), sha256(b"[]"), sha256(b"{}")})
+"""What a digest is where there was nothing to hash: no record, no row, no entry."""
+
 NOT_AN_OPINION = (
     "Management's evidence and the named internal assessor's sign-off. "
     "Not an auditor's opinion."
@@ -234,6 +245,35 @@ def conclusion(framework: Framework, word: str) -> str:
     known = dict(CONCLUSIONS)
     fallback = known.get(Conclusion(word), word) if word in known else word
     return framework.labels.get(word, fallback)
+
+
+_TONES = {
+    Conclusion.NOT_SATISFIED: "bad",
+    Conclusion.NOT_TESTED: "watch",
+    Conclusion.NOT_APPLICABLE: "idle",
+}
+
+
+def label(status: RequirementStatus) -> Label:
+    """Give the label of one requirement's status.
+
+    Green is for what was found satisfied: a signature under another conclusion takes
+    that conclusion's tone.
+    """
+    plain = STATUS[status.status]
+    tone = _TONES.get(Conclusion(status.conclusion)) if status.conclusion else None
+    return replace(plain, tone=tone) if tone and plain.tone == "good" else plain
+
+
+def collector(parts: Iterable[tuple[str, str]]) -> str:
+    """Write what collected: `controlbook 0.1.0, lock file SHA-256 0aca…`."""
+    known = dict(parts)
+    program = f"{known.pop('name', '')} {known.pop('version', '')}".strip()
+    lock = known.pop("lock_sha256", "")
+    found = [program, *(f"{name} {value}" for name, value in sorted(known.items()))]
+    if lock:
+        found.append(f"lock file SHA-256 {lock}")
+    return ", ".join(part for part in found if part)
 
 
 def percent(part: int, whole: int) -> str:

@@ -170,7 +170,9 @@ class _Collection:
                     line = sheet.line  # noqa: PLW2901 - the same, unless it moved
                     # Evidence that contradicts itself is none; the next run reads
                     # afresh. The aggregator's view belongs to the final window.
-                    if final and self._contradicted(sheet, window):
+                    if final and (
+                        self._unseen(place, window) or self._contradicted(sheet, window)
+                    ):
                         doubtful.append(place)
             if head.rules.get(place):
                 packer.add(line or Sheet(place).line)
@@ -310,6 +312,26 @@ class _Collection:
             fold.settle(seeds, window.start)
         fold.unknown |= unknown
         return fold
+
+    def _unseen(self, place: Place, window: Interval) -> bool:
+        """Tell whether a listing came back blank: others see verdicts, we see none."""
+        gathering, rows = self.gathering, self.head.rules.get(place, ())
+        if (
+            place not in gathering.judged
+            or (gathering.sources or {})[place].status != "SUCCEEDED"
+            or gathering.missing(place, window)
+        ):
+            return False
+        if gathering.found[place].survey.rules == ():
+            what = "rule"
+        elif rows and not any(row.population for row in rows):
+            what = "resource"
+        else:
+            return False
+        self.complete = False
+        where = " ".join(place)
+        self.notes.append(f"{where}: the aggregator shows verdicts, we got no {what}")
+        return True
 
     def _contradicted(self, sheet: Sheet, window: Interval) -> bool:
         """Compare what the aggregator shows as NON_COMPLIANT with the folded states.

@@ -104,6 +104,8 @@ class Gathering:
     bad: dict[Place, dict[str, int]] = field(default_factory=dict)
     """How many resources the aggregator shows as NON_COMPLIANT now, by the rule's name
     as deployed; CAPPED where it stopped counting."""
+    judged: frozenset[Place] = frozenset()
+    """Where the aggregator shows some resource to be COMPLIANT or NON_COMPLIANT now."""
     pages: list[Pack] = field(default_factory=list)
     """Pages that were put away, so that they need not be held."""
     notes: list[str] = field(default_factory=list)
@@ -371,6 +373,11 @@ def _compare(
     except SourceError as error:
         gathering.fail(error)
         return
+    gathering.judged = frozenset(
+        place
+        for place, rows in told.items()
+        if any(line[1] in {State.COMPLIANT.value, BAD} for line in rows)
+    )
     gathering.records = [
         _told_line(place, rows)
         for place, rows in told.items()

@@ -101,7 +101,7 @@ def test_pages_show_the_query_the_digests_and_ten_of_the_events() -> None:
     assert "Runs behind these events: showing 3 of 5" in page
     index = shown["PCI-2028-FEB/evidence/index.md"]
     assert 'id="run-cloudtrail-2"' in index
-    assert "Every run of the period that looked for events: 5" in index
+    assert "Runs that looked for events: 5" in index
     other = next(text for path, text in shown.items() if "/3.4" in path)
     assert "## Events" not in other
 

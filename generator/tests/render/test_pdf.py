@@ -17,6 +17,7 @@ import pytest
 import small
 from pypdf import PdfReader
 
+from controlbook.digest import merkle_root
 from controlbook.errors import ControlbookError
 from controlbook.render import pdf, typeface, words
 from controlbook.render.readme import readme
@@ -253,6 +254,44 @@ def test_what_cannot_be_proven_stands_in_the_pdf_and_the_bundles_readme(
 )
 def test_every_limit_of_the_design_is_named(kept: str) -> None:
     assert sum(kept in limit for limit in words.CANNOT_BE_PROVEN) == 1
+
+
+def section_html(html: str, number: str) -> str:
+    """Cut one requirement's section out of the report's page."""
+    return html.split(f'id="req-{number}"', 1)[1].split("</section>", 1)[0]
+
+
+def test_evidence_digest_stands_in_full_in_its_requirement() -> None:
+    report = small.report()
+    html = pdf.page(report).replace("\u200b", "")
+    for number, subject in report.subjects.items():
+        whole = dict(subject)["evidence"]
+        section = section_html(html, number)
+        if section.count("<h3>Evidence</h3>"):
+            assert whole in section, number
+
+
+def test_a_digest_of_nothing_is_no_evidence() -> None:
+    report = small.report()
+    number = next(iter(report.subjects))
+    subjects = {
+        **report.subjects,
+        number: tuple(
+            (name, merkle_root(()) if name == "evidence" else value)
+            for name, value in report.subjects[number]
+        ),
+    }
+    section = section_html(pdf.page(replace(report, subjects=subjects)), number)
+    strip = section.split("<h3>", 1)[0]
+    assert "<small>Evidence digest</small>none</div>" in strip
+
+
+def test_every_column_of_the_report_has_a_name() -> None:
+    heads = re.findall(r"<th\b([^>]*)>(.*?)</th>", pdf.page(small.report()), re.DOTALL)
+    assert heads
+    for attributes, text in heads:
+        assert "scope=" in attributes
+        assert re.sub(r"<[^>]*>", "", text).strip()
 
 
 def test_released_report_says_final_and_never_draft(text: str) -> None:

@@ -12,12 +12,11 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import shelf
-from playwright.sync_api import sync_playwright
+from browsing import hand_written, html_pages
 
 from controlbook.errors import ControlbookError, InvalidFiles
 from controlbook.render.pages import pages
@@ -25,41 +24,12 @@ from controlbook.render.report import Book
 from controlbook.render.site import build_site, lay_down, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
-ROOT = Path(__file__).parents[3]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)([^>]*)>(.*?)</script>", re.DOTALL)
 POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
-
-
-def hand_written() -> dict[str, bytes]:
-    """Read the example programme's own settings, pictures and pages."""
-    files = [ROOT / "mkdocs.yml", *sorted((ROOT / "site").rglob("*"))]
-    return {
-        str(path.relative_to(ROOT)): path.read_bytes()
-        for path in files
-        if path.is_file()
-    }
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("built")
-    build_site(
-        shelf.shelf(), folder / "site", work=folder / "work", files=hand_written()
-    )
-    return folder / "site"
 
 
 def content(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -68,10 +38,6 @@ def content(folder: Path) -> dict[str, tuple[int, bytes]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def html_pages(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.html"))
 
 
 # --- its bytes -------------------------------------------------------------------
@@ -260,16 +226,6 @@ def test_search_index_keeps_words_of_neighbouring_cells_apart(site: Path) -> Non
 # --- in a browser -------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "install Chromium: the browser tests need it"
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 def watched(page: Page) -> list[str]:
     """Collect everything that a page should not do."""
     seen: list[str] = []
@@ -349,85 +305,6 @@ def test_every_page_can_be_read_without_scripts(site: Path, browser: Browser) ->
     page.click("text=3.4")
     for said in ("Signed with deviations", "6 of 7 S3 buckets", "PCI-4432", "DEMO"):
         assert page.locator(f"text={said}").first.is_visible()
-    context.close()
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("width", [360, 1280])
-def test_no_page_scrolls_sideways(site: Path, browser: Browser, width: int) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800})
-    page = context.new_page()
-    for path in html_pages(site):
-        if "SOC2-2028" in path.parts:
-            continue  # the same templates
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-    context.close()
-
-
-@pytest.mark.browser
-def test_everything_is_reached_by_keyboard(site: Path, browser: Browser) -> None:
-    page = browser.new_page()
-    page.goto((site / "PCI-2028-FEB" / "3.4" / "index.html").as_uri())
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.classList.contains('md-skip')")
-    boxes = page.locator(".cb-scroll")
-    for number in range(boxes.count()):
-        box = boxes.nth(number)
-        box.focus()
-        assert box.evaluate("box => document.activeElement === box")
-        assert box.get_attribute("aria-label")
-    page.close()
-
-
-CONTRAST = """
-() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (rgb) => {
-    const [r, g, b] = rgb.slice(0, 3).map((v) => {
-      v /= 255;
-      return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (node) => {
-    for (let at = node; at; at = at.parentElement) {
-      const found = parse(getComputedStyle(at).backgroundColor);
-      if (found.length === 3 || found[3] === 1) return found;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  for (const node of document.querySelectorAll(
-    ".cb :is(p, td, th, dt, dd, li, a, code, strong, span)"
-  )) {
-    if (!node.innerText || !node.innerText.trim()) continue;
-    const a = light(parse(getComputedStyle(node).color));
-    const b = light(ground(node));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push(`${node.tagName} ${node.className} ${ratio}`);
-  }
-  return [...new Set(poor)];
-}
-"""
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast_in_both_schemes(
-    site: Path, browser: Browser, scheme: str
-) -> None:
-    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
-    page = context.new_page()
-    for name in (
-        "index.html",
-        "PCI-2028-FEB/index.html",
-        "PCI-2028-FEB/3.4/index.html",
-        "PCI-2028-FEB/3.5/index.html",
-        "glossary/index.html",
-    ):
-        page.goto((site / name).as_uri())
-        assert page.evaluate(CONTRAST) == [], name
     context.close()
 
 

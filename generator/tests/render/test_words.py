@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import small
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,8 +143,37 @@ def test_no_two_statuses_share_word_or_shape_and_tone() -> None:
 
 def test_only_a_signature_looks_good() -> None:
     good = {status for status, label in words.STATUS.items() if label.tone == "good"}
-    assert good == {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
+    assert good == {Status.SIGNED}
 
 
 def test_unknown_gap_reason_is_still_said() -> None:
     assert words.gap_reason("some-new-cause") == "some new cause"
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "tone"),
+    [
+        (Conclusion.SATISFIED, "good"),
+        (Conclusion.COMPENSATED, "good"),
+        (Conclusion.NOT_APPLICABLE, "idle"),
+        (Conclusion.NOT_TESTED, "watch"),
+        (Conclusion.NOT_SATISFIED, "bad"),
+    ],
+)
+def test_only_what_was_found_satisfied_is_green(
+    conclusion: Conclusion, tone: str
+) -> None:
+    signed = next(
+        status
+        for status in small.report().statuses.values()
+        if status.status is Status.SIGNED
+    )
+    shown = words.label(replace(signed, conclusion=conclusion))
+    assert (shown.word, shown.tone) == ("Signed", tone)
+
+
+def test_collector_is_named_before_its_lock_file() -> None:
+    parts = (("lock_sha256", "0aca"), ("name", "controlbook"), ("version", "0.1.0"))
+    shown = "controlbook 0.1.0, lock file SHA-256 0aca"
+    assert words.collector(parts) == shown
+    assert words.collector((("name", "x"), ("commit", "c1"))) == "x, commit c1"

@@ -28,7 +28,7 @@ RELATIONS = {
     Relation.EQUAL: "asks for the same",
     Relation.SUBSET: "is covered in part",
     Relation.SUPERSET: "is covered in full",
-    Relation.INTERSECTS: "shares something",
+    Relation.INTERSECTS: "overlaps",
 }
 """What another requirement has to do with the one of the page."""
 NUMBERS_SHOWN = 40

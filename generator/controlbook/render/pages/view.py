@@ -344,6 +344,12 @@ class View:
         return {status: found.count(status) for status in Status if status in found}
 
     @cached_property
+    def conclusions(self) -> dict[str, int]:
+        """Count the requirements by conclusion, in the framework's own words."""
+        given = [self.conclusion(item.number) for item in self.requirements]
+        return {label: given.count(label) for label in sorted({*given} - {""})}
+
+    @cached_property
     def signed(self) -> int:
         """Requirements with a conclusion that counts."""
         return sum(bool(status.conclusion) for status in self.report.statuses.values())

@@ -25,7 +25,7 @@ from controlbook.render import audit_manager, happenings, safe, sentences, words
 from controlbook.timeline import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from controlbook.render.report import Report
     from controlbook.timeline import Instant, Interval
@@ -146,15 +146,20 @@ _WIDE = {
 }
 
 
-def hand_written(name: str, source: str) -> Page:
-    """Make a page of a Markdown file that people wrote, sanitised like annotations."""
+def hand_written(name: str, source: str, reports: tuple[Report, ...]) -> Page:
+    """Make a page of a Markdown file that people wrote, sanitised like annotations.
+
+    It carries the marks of the site's reports as every other page does.
+    """
     first = re.search(r"^# +(.+)$", source, re.MULTILINE)
     title = first.group(1).strip() if first else name.removesuffix(".md")
     body = source.replace(first.group(0), "", 1) if first else source
     return Page(
         path=f"about/{name}",
         title=title,
-        body=f"# {safe.heading(title)}\n\n<div>{safe.markdown(body)}</div>\n",
+        body=page(
+            f"about/{name}", title, "written", reports, {"written": safe.markdown(body)}
+        ).body,
     )
 
 
@@ -209,9 +214,12 @@ def _environment() -> Environment:
         place=_PLACES,
     )
     environment.filters.update(
+        breakable=breakable,
         chip=chip,
         code=code,
+        digest=digest,
         hash=short_digest,
+        labels=labels,
         ident=ident,
         heading=safe.heading,
         iso=iso,
@@ -267,6 +275,30 @@ def chip(label: words.Label, extra: str = "") -> Markup:
     )
 
 
+def labels(columns: Iterable[str]) -> Markup:
+    """Hand a table's column names to its style: rows that stack show them."""
+    quoted = (re.sub(r"[^ ,\w]", _escape, name.removeprefix("#")) for name in columns)
+    return Markup(";").join(
+        safe.assembled(f"--c{number}:'{name}'") for number, name in enumerate(quoted, 1)
+    )
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\{ord(found[0]):x} "
+
+
+def digest(whole: str) -> Markup:
+    """Show a digest in full, breakable anywhere; say where nothing was hashed."""
+    if not whole:
+        return safe.text(words.NOTHING)
+    nothing = ' <span class="cb-hint">(of nothing)</span>' if _hollow(whole) else ""
+    return safe.assembled(f'<code class="cb-long">{safe.text(whole)}</code>{nothing}')
+
+
+def _hollow(whole: str) -> bool:
+    return whole.removeprefix("sha256:") in words.EMPTY
+
+
 def short_digest(digest: str, length: int = 12) -> Markup:
     """Show the first digits of a digest; the whole one on hovering."""
     if not digest:
@@ -275,6 +307,7 @@ def short_digest(digest: str, length: int = 12) -> Markup:
     return safe.assembled(
         f'<code class="cb-hash" title="{safe.text(digest)}">'
         f"{safe.text(bare[:length])}</code>"
+        f"{' (of nothing)' if _hollow(digest) else ''}"
     )
 
 
@@ -283,10 +316,15 @@ def ident(name: str) -> Markup:
     return safe.assembled(f'<code class="cb-id">{safe.text(name)}</code>')
 
 
+def breakable(value: str) -> Markup:
+    """Show a name with places where it may break."""
+    text = re.sub(r"([/_:.-]+)(?=\w)", r"\1<wbr>", str(safe.text(value)))
+    return safe.assembled(text)
+
+
 def code(value: str) -> Markup:
     """Show a name in the fixed-width face, with places where it may break."""
-    text = re.sub(r"([/_:.-]+)(?=\w)", r"\1<wbr>", str(safe.text(value)))
-    return safe.assembled(f"<code>{text}</code>")
+    return safe.assembled(f"<code>{breakable(value)}</code>")
 
 
 def time(moment: Instant) -> Markup:

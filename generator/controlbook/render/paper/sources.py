@@ -88,12 +88,7 @@ class Sources:
     def collectors(self) -> tuple[str, ...]:
         """Name the collector's versions that ran."""
         return tuple(
-            sorted(
-                {
-                    ", ".join(f"{name} {value}" for name, value in run.collector)
-                    for run in self.report.runs
-                }
-            )
+            sorted({words.collector(run.collector) for run in self.report.runs})
         )
 
     @property

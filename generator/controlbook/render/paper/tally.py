@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from controlbook.model import Conclusion, Status
@@ -64,13 +63,6 @@ class Tally:
         """Count the requirements by status, in the order of the status words."""
         given = [status.status for status in self.report.statuses.values()]
         return tuple((word, given.count(word)) for word in Status if given.count(word))
-
-    @property
-    def summary_rows(
-        self,
-    ) -> tuple[tuple[charts.Part | None, tuple[Status, int] | None], ...]:
-        """Set the counts by conclusion beside those by status."""
-        return tuple(zip_longest(self.conclusions, self.status_counts))
 
     @property
     def signed(self) -> int:

@@ -52,7 +52,7 @@ def test_reviewed_and_proposed_numbers_stand_apart_and_long_lists_are_cut() -> N
     assert len(found[1].numbers) == NUMBERS_SHOWN
     made = pages(Book(reports=(view.report,)))["PCI-2028-FEB/3.4/index.md"]
     assert f"(showing {NUMBERS_SHOWN} of {NUMBERS_SHOWN + 3})" in made
-    assert "No row here is a conclusion." in made
+    assert "No row says that a requirement is satisfied." in made
 
 
 def test_the_page_of_frameworks_tells_numbers_sources_and_note() -> None:
