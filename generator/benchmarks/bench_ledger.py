@@ -219,7 +219,7 @@ def big_day() -> bool:
         collected=places,
         rules=tuple(changed.get(row.key, row) for row in rows),
         transitions=tuple(sorted(flips(row, window)[0] for row in changed.values())),
-        objects=tuple(stored(f"source {n}", n) for n in range(PLACES)),
+        objects=tuple(stored("source", n) for n in range(PLACES)),
     )
     rules_before = RulesInForce()
     rules_before.take(rows)

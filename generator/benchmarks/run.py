@@ -5,7 +5,8 @@ Lays the example programme down in build/bench, with the command as people run i
 measures on two cores. Exits 1 when a figure misses its limit or could not be measured.
 
 The figures of a large organisation take minutes and stand apart: `bench_scale.py` (one
-day of a thousand accounts) and `bench_fold.py` (evaluations to deviations).
+day of a thousand accounts), `bench_year.py` (a ledger of many such days) and
+`bench_fold.py` (evaluations to deviations).
 """
 
 from __future__ import annotations

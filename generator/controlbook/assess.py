@@ -68,7 +68,13 @@ def assess(
     framework = library.frameworks[assessment.framework]
     in_scope = [framework.requirements[n] for n in assessment.requirements]
     control_ids = sorted({c for item in in_scope for c in item.controls})
-    sight = sight_of(ledger, opening, assessment)
+    identifiers = {
+        evidence.identifier
+        for name in control_ids
+        for evidence in library.controls[name].evidence
+        if isinstance(evidence, ConfigRule)
+    }
+    sight = sight_of(ledger, opening, assessment, identifiers)
     controls = {
         name: _control(library, assessment, sight, ledger, name) for name in control_ids
     }

@@ -27,9 +27,9 @@ import json
 import re
 import sys
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,12 @@ LONGEST = 260
 PLAIN = re.compile(r"[A-Za-z0-9._()@+ -]*[A-Za-z0-9_()@+-]\Z")
 TAKEN = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z|\.git\Z")
 HEX = re.compile(r"[0-9a-f]{64}\Z")
-STORED = ("sha256", "size", "content_sha256", "content_size", "records", "records_root")
 HIDDEN = re.compile(rb"#[0-9a-f]{64}\Z")
 MANIFEST = re.compile(r"ledger/([a-z][a-z0-9-]*)/([0-9]{6})\.json\Z")
 PACK = re.compile(r"packs/[0-9a-f]{64}\.leaves\Z")
-LIST = re.compile(r"lists/[0-9a-f]{64}\.ndjson\.gz\Z")
 PROOF = re.compile(r"ledger/checkpoints/[0-9]{6}\.json\.(sig|tsr)\Z")
 SOURCE = re.compile(r"sources/")
-BY_OTHERS = (SOURCE, MANIFEST, PROOF, PACK, LIST)  # manifest.json does not name them
+BY_OTHERS = (SOURCE, MANIFEST, PROOF, PACK)  # manifest.json does not name them
 ALONE = {"manifest.json", "release.tag", "repo.bundle", "sources.json", "SHA256SUMS"}
 TAG = re.compile(
     r"object (?P<commit>[0-9a-f]{40,64})\ntype commit\ntag (?P<name>[^\n]+)\n"
@@ -203,7 +201,7 @@ class Bundle:
         self.sources: Table = {}  # the human files as sources.json reads them
         self.tag: Table = {}
         self.runs: Runs = {}
-        self.lists: set[str] = set()  # the files in lists/ that manifests name
+        self.unread: Counter[str] = Counter()  # what of how many runs is not carried
         self.whole = True  # the ledger reaches every head that the tag names
         self.faults: dict[tuple[int, str, str], None] = {}  # in order, each once
 
@@ -323,8 +321,6 @@ def ledger(b: Bundle) -> None:
             b.wrong(f"ledger/{stream}: its chain is not the one that the tag names")
     if b.whole:
         checkpoints(b, {name: list(own.values()) for name, own in chains.items()})
-        for path in sorted(set(filter(LIST.match, b.files)) - b.lists):
-            b.wrong(f"{path}: no run manifest names this list")
 
 
 def head_of(digests: list[str]) -> tuple[int, str, str]:
@@ -336,15 +332,20 @@ def chain(b: Bundle, stream: str, digests: dict[int, str], seen: Seen) -> None:
     """Check one chain, each link against the one before."""
     prev, last = "0" * 64, ""
     rules: Table = {}
+    due = lists_due(b, stream, digests)
+    own: set[str] = set()  # whose rows are read where lists moved, or everybody's
+    if due and stream not in FOLLOWING:
+        own = {*Scope(b.facts["scope"]).accounts, "all"}
     for seq in range(1, max(digests) + 1):
         path = f"ledger/{stream}/{seq:06d}.json"
         if seq not in digests:
             b.wrong(f"{path}: is missing, though later ones follow it")
             continue
-        m = with_lists(b, path, b.json.get(path, {}))
-        gone = m.get("rules_removed", [])
+        m = with_lists(b, path, b.json.get(path, {}), due.get(seq, set()), own)
+        gone = rules if m.get("anew") else m.get("rules_removed", [])
         rules = {key: row for key, row in rules.items() if key not in gone}
         rules.update({row["key"]: row for row in m.get("rules", [])})
+        rules = {} if due and not due[seq] & RULES else rules
         run = Run(path, m, rules)
         counts: Counter[str] = Counter()
         for row in rules.values():
@@ -354,8 +355,9 @@ def chain(b: Bundle, stream: str, digests: dict[int, str], seen: Seen) -> None:
         root = merkle(canonical(rules[key]) for key in sorted(rules))
         ours = seen.setdefault("ledger", m["ledger"])
         b.same(path, m, type="controlbook/run/1", stream=stream, seq=seq, prev=prev)
-        b.same(path, m, ledger=ours, rules_root=root)
-        b.same(path, {"counts": {}, **m}, counts=dict(counts))
+        b.same(path, m, ledger=ours)
+        if not own:  # else they are of all accounts, and not all are here
+            b.same(path, {"counts": {}, **m}, counts=dict(counts), rules_root=root)
         for what in (m["run"]["id"], (stream, run.start, run.end)):
             first = seen.setdefault(what, path)
             alone = first == path or not run.regular
@@ -377,39 +379,127 @@ ORDER: dict[str, Callable[[Table], Any]] = {  # of the rows of a list, where it 
 }
 
 
-def with_lists(b: Bundle, path: str, m: Table) -> Table:
-    """Put the lists that were too long for a manifest back where they belong."""
+FOLLOWING = {"audit-manager", "reviews"}  # which may come after all
+RULES = {"rules", "rules_removed"}
+BY_ACCOUNT = {"rules", "transitions", "missing", "observations", "chains", "events"}
+BY_ACCOUNT.add("event_counts")  # the lists with one line an account
+
+
+def lists_of(m: Table) -> dict[str, list[Table]]:
+    """Give the objects that hold lists which were too long for a manifest, by name."""
+    found: dict[str, list[Table]] = {}
+    for row in m.get("objects", []):
+        if row["role"].startswith("list:"):
+            found.setdefault(row["role"][len("list:") :], []).append(row)
+    return found
+
+
+def lists_due(b: Bundle, stream: str, digests: Iterable[int]) -> dict[int, set[str]]:
+    """Say which lists of each run have to be here; nothing where no list moved.
+
+    Those of the runs that the report may rest on, and of rules since the last run that
+    wrote them anew. The other ones are noted as not checked.
+    """
+    table = {seq: b.json.get(f"ledger/{stream}/{seq:06d}.json", {}) for seq in digests}
+    moved = {seq: set(lists_of(m)) for seq, m in table.items()}
+    if not any(moved.values()):
+        return {}
+    scope, runs = Scope(b.facts["scope"]), {s: Run("", m, {}) for s, m in table.items()}
+    config = [b.json[path] for path in b.json if path.startswith("ledger/config/")]
+    ends = [moment(m["window"]["end"]) for m in config if m["kind"] != "correction"]
+    start = max((end for end in ends if end <= scope.start), default=scope.start)
+    near = {seq for seq, run in runs.items() if may_speak(stream, run, start, scope)}
+    first, last = 1, max(runs)
+    if any("rules" in names for names in moved.values()):
+        last, opening = max(near, default=0), min(near, default=0)
+        anew = (seq for seq, m in table.items() if m.get("anew") and seq <= opening)
+        first = max(anew, default=1)
+    due = {}
+    for seq, names in moved.items():
+        due[seq] = {*RULES} if first <= seq <= last else set()
+        due[seq] |= names - RULES - {"objects"} if seq in near else set()
+        beyond = names - due[seq] - {"objects"}
+        parts = names & due[seq] & BY_ACCOUNT if stream not in FOLLOWING else set()
+        b.unread["lists on which nothing here rests"] += bool(beyond)
+        b.unread["other accounts' rows, and sums over all"] += bool(parts)
+        b.unread["which source packs were stored"] += "objects" in names
+    return due
+
+
+def may_speak(stream: str, run: Run, start: str, scope: Scope) -> bool:
+    """Tell whether the report may rest on the lists of a run."""
+    if stream == "config":
+        return run.end >= start and run.start < scope.end
+    # What is looked at every few days speaks for days around.
+    until = datetime.fromisoformat(run.end) + timedelta(days=2)
+    return stream in FOLLOWING or until.isoformat(timespec="milliseconds") >= start
+
+
+def with_lists(b: Bundle, path: str, m: Table, due: set[str], own: set[str]) -> Table:
+    """Put the lists that were too long for a manifest back where they belong.
+
+    Where lists moved, rules and transitions are those of the scope's accounts alone.
+    """
     m = dict(m, coverage=dict(m.get("coverage", {})))
-    holders = [row for row in m.get("objects", []) if row["role"].startswith("list:")]
-    found: dict[str, list[Any]] = {}
-    for row in holders:
-        name, where = row["role"][len("list:") :], f"lists/{row['sha256']}.ndjson.gz"
-        b.lists.add(where)
-        lines = lines_of(b.files.get(where, b""), row)
-        text = "is not" if where in b.files else "is absent, and was"
-        b.must(lines, f"{where}: {text} the list of {name} in {path}")
-        found.setdefault(name, []).extend(map(parse, lines))
-    for name, rows in found.items():
+    for name, holders in lists_of(m).items():
         part = m["coverage"] if name in ("expected", "collected", "missing") else m
-        kept = holders if name == "objects" else []
-        text = f"its {name} stand there, and in a list of their own"
-        b.must(part.get(name, []) == kept, f"{path}: {text}")
-        part[name] = (sorted(rows, key=ORDER[name]) if name in ORDER else rows) + kept
+        here = part.get(name, [])
+        if name == "objects":
+            here = [row for row in here if row["role"] == "source"]
+        b.must(not here, f"{path}: its {name} stand there, and in a list of their own")
+        if name in due:
+            if name in BY_ACCOUNT:
+                rows: list[Any] = account_rows(b, path, m, name, holders, own)
+            else:
+                lines = [line for row in holders for line in lines_of(b, path, row)]
+                whole = len(lines) == sum(row["records"] for row in holders)
+                b.must(whole, f"{path}: its list of {name} is not whole")
+                rows = list(map(parse, lines))
+            part[name] = sorted(rows, key=ORDER[name]) if name in ORDER else rows
+    for name in ("rules", "transitions") if own else ():
+        m[name] = [row for row in m.get(name, []) if row["account"] in own]
     return m
 
 
-def lines_of(body: bytes, row: Table) -> list[bytes]:
-    """Give the lines of a list; none unless it is the object that a manifest names."""
-    inflate = zlib.decompressobj(31)
-    try:
-        content = inflate.decompress(body, abs(row["content_size"]) + 1)
-    except zlib.error:
-        return []
-    *lines, rest = content.split(b"\n")
-    found = [sha256(body), len(body), sha256(content), len(content), len(lines)]
-    same = [*found, merkle(lines)] == [row[name] for name in STORED]
-    whole = inflate.eof and not inflate.unused_data and not rest
-    return lines if same and whole and lines == sorted(lines) else []
+def account_rows(
+    b: Bundle, path: str, m: Table, name: str, holders: list[Table], own: set[str]
+) -> list[Table]:
+    """Give these accounts' rows of a list; all that the index says must be here."""
+    indexes = [row for row in m["objects"] if row["role"] == "index"]
+    index = [parse(line) for row in indexes for line in lines_of(b, path, row)]
+    whole = len(index) == sum(row["records"] for row in indexes)
+    b.must(indexes and whole, f"{path}: has no index of its lists, or not all of it")
+    order = [row["account"] for row in index if name in row["leaves"]]
+    leaves = {row["account"]: row["leaves"].get(name) for row in index}
+    same = len(order) == sum(row["records"] for row in holders)
+    b.must(same, f"{path}: its list of {name} is not that of its index")
+    rows: list[Table] = []
+    for row in holders:
+        part, order = {*order[: row["records"]]}, order[row["records"] :]
+        ours = own & part if own else part
+        if not ours:
+            continue  # lines of other accounts alone
+        here = {leaf(line).hex(): parse(line) for line in lines_of(b, path, row)}
+        for account in sorted(ours):
+            text = f"its list of {name} lacks what {account} has in it"
+            b.must(leaves[account] in here, f"{path}: {text}")
+        for digest, each in here.items():
+            whose = {each["account"], *(row["account"] for row in each["rows"])}
+            known = each["account"] in part and leaves[each["account"]] == digest
+            text = f"its list of {name} is not its index's for {each['account']}"
+            b.must(known and len(whose) == 1, f"{path}: {text}")
+            rows += each["rows"]
+    return rows
+
+
+def lines_of(b: Bundle, path: str, row: Table) -> list[bytes]:
+    """Give the lines of a list that are here; none unless it is the one that is due."""
+    where, name = carried(row), row["role"].replace("list:", "list of ")
+    leaves = leaves_of(b.files.get(where, b""))
+    same = [len(leaves), root_of(leaves).hex()] == [row["records"], row["records_root"]]
+    text = "is not" if where in b.files else "is absent, and was"
+    b.must(same, f"{where}: {text} the {name} in {path}")
+    return shown(b, row) if same else []
 
 
 def policy_of(b: Bundle) -> Table:
@@ -482,6 +572,18 @@ def shown(b: Bundle, row: Table) -> list[bytes]:
     return [line for line in lines if not line.startswith(b"#")]
 
 
+def leaves_of(data: bytes) -> list[bytes]:
+    """Give the leaf hashes of a carried pack; none of what is no pack."""
+    *lines, rest = data.split(b"\n")
+    hidden = [line for line in lines if line.startswith(b"#")]
+    if rest or not all(map(HIDDEN.match, hidden)):
+        return []
+    return [
+        bytes.fromhex(line[1:].decode()) if line.startswith(b"#") else leaf(line)
+        for line in lines
+    ]
+
+
 def packs(b: Bundle) -> None:
     """Recompute the Merkle root of each carried pack; name those that are absent."""
     runs = [run for runs in b.runs.values() for run in runs]
@@ -491,17 +593,12 @@ def packs(b: Bundle) -> None:
         if path not in named:
             b.must(not b.whole, f"{path}: no run manifest names this pack")
             continue
-        *lines, rest = b.files[path].split(b"\n")
-        hidden = [line for line in lines if line.startswith(b"#")]
-        if rest or not lines or not all(map(HIDDEN.match, hidden)):
+        leaves = leaves_of(b.files[path])
+        if not leaves:
             b.wrong(f"{path}: a line is neither a record nor a leaf hash")
             continue
-        leaves = [
-            bytes.fromhex(line[1:].decode()) if line.startswith(b"#") else leaf(line)
-            for line in lines
-        ]
         root = root_of(leaves).hex()
-        b.same(path, named[path], records=len(lines), records_root=root)
+        b.same(path, named[path], records=len(leaves), records_root=root)
     if b.whole:
         for path in sorted(needed(b) - set(b.files)):
             b.wrong(f"{path}: is absent, though the report rests on it")
@@ -533,6 +630,7 @@ def needed(b: Bundle) -> set[str]:
             rows += run.rows("objects", role="records")
     for run, _ in kept(b, scope).values():
         rows += run.rows("objects", role="records")
+    rows = [row for row in rows if not row["role"].startswith("list:")]
     return {carried(row) for row in rows if row.get("records_root")}
 
 
@@ -894,7 +992,11 @@ def main() -> int:
         print("".join(f"          {text}\n" for text in own), end="")
     print(f"\nfacts root  {sha256(b.files.get('facts.json', b''))}")
     print(f"release tag {sha256(b.files.get('release.tag', b''))} (SHA-256)")
-    print(f"{NOT_CHECKED}\nexit code {code}")
+    print(NOT_CHECKED, end="")
+    for text, runs in b.unread.items():
+        if runs:
+            print(f"- {text}, of {runs} run(s) (controlbook verify --raw)")
+    print(f"\nexit code {code}")
     return code
 
 

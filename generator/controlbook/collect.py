@@ -8,7 +8,8 @@ Rules enforced here (trust.md section 1.3):
   manifest under its number, created exclusively: that is the commit point; the same
   bytes go to Git last;
 - who loses the race for a number reads the head again and starts over;
-- no manifest is written that the ledger's own reader would refuse.
+- no manifest is written that the ledger's own reader would refuse;
+- of the past only the head is read, and what a source looks at: not a year of lists.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from .ledger import (
     LedgerError,
     manifest_bytes,
     manifest_path,
-    read_chains,
+    read_heads,
 )
 from .lists import of_vault
-from .manifest import long_lists
+from .manifest import listed, long_lists, starts_anew
 from .model import Run, StoredObject
 from .retention import retained_until
 from .sources import Past, Scope
@@ -142,7 +143,7 @@ class Collector:
         if not found:
             return files
         files = {**files, **found}
-        read_chains(files, self._lists)
+        read_heads(files, self._lists, stream)
         self.commit(found, f"Recover {stream}: {', '.join(map(_name, found))}")
         recovered += found
         return files
@@ -151,12 +152,13 @@ class Collector:
         self, source: Source, files: Mapping[str, bytes]
     ) -> Iterator[tuple[Run, bytes]]:
         started = self.clock()
-        chains = read_chains(files, self._lists)
+        chains = read_heads(files, self._lists, source.stream)
         chain = chains.get(source.stream) or Chain(source.stream, None, self._lists)
         past = Past(
             runs=tuple(chain.runs),
             states=lambda: _states(self.vault, chain.runs[-1]),
             records=lambda run: _records(self.vault, run),
+            listed=lambda run: listed(run, self._lists),
         )
         windows = tuple(
             (window, scope_of(self.library, window, first=not past.runs))
@@ -192,6 +194,7 @@ class Collector:
             run,
             started=started,
             finished=self.clock(),
+            anew=starts_anew(run, chain.runs),
             rules_root=chain.rules_root(run.rules),
             vault=self.vault.kind,
             collector=self.about,

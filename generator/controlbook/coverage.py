@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .model import ALL, ConfigRule, RuleInstance, Run
 from .timeline import Interval, Intervals, intersect, subtract, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from .model import Missing
     from .timeline import Instant
 
 
@@ -91,7 +92,60 @@ def uncollected(runs: tuple[Run, ...], span: Interval) -> tuple[Hole, ...]:
     )
 
 
-def place_holes(runs: tuple[Run, ...], account: str, region: str) -> tuple[Hole, ...]:
+class Covering(Protocol):
+    """What says which accounts × Regions a window covers."""
+
+    @property
+    def window(self) -> Interval:
+        """When."""
+
+    @property
+    def missing(self) -> Sequence[Missing]:
+        """What it does not cover, and why."""
+
+    @property
+    def collected(self) -> Collection[tuple[str, str]]:
+        """Where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighted:
+    """One run as it is looked at again and again: places and rules found at once."""
+
+    window: Interval
+    missing: Sequence[Missing]
+    collected: frozenset[tuple[str, str]]
+    rules: Mapping[tuple[str, str, str], tuple[RuleInstance, ...]]
+    """(identifier, account, region) → the rules deployed there, of those asked for."""
+
+
+def sighted(runs: Iterable[Run], identifiers: Collection[str]) -> tuple[Sighted, ...]:
+    """Prepare runs for following the rules of these identifiers through them."""
+    found: list[Sighted] = []
+    last: Sequence[RuleInstance] | None = None
+    for run in runs:
+        rules: dict[tuple[str, str, str], list[RuleInstance]] = defaultdict(list)
+        for row in run.rules if run.rules is not last else ():
+            if row.identifier in identifiers:
+                rules[row.identifier, row.account, row.region].append(row)
+        same = run.rules is last
+        last = run.rules
+        found.append(
+            Sighted(
+                window=run.window,
+                missing=run.missing,
+                collected=frozenset(run.collected),
+                rules=found[-1].rules
+                if same
+                else {key: tuple(rows) for key, rows in rules.items()},
+            )
+        )
+    return tuple(found)
+
+
+def place_holes(
+    runs: Iterable[Covering], account: str, region: str
+) -> tuple[Hole, ...]:
     """Give the stretches in which runs could not cover one account × Region."""
     found: list[Hole] = []
     for run in runs:
@@ -125,7 +179,7 @@ class Deployment:
 
 
 def deployment(
-    evidence: ConfigRule, runs: tuple[Run, ...], account: str, region: str
+    evidence: ConfigRule, runs: Iterable[Sighted], account: str, region: str
 ) -> Deployment:
     """Follow one demanded rule in one account × Region through the runs."""
     instances: dict[str, RuleInstance] = {}
@@ -134,12 +188,7 @@ def deployment(
     for run in runs:
         if (account, region) not in run.collected:
             continue
-        candidates = [
-            row
-            for row in run.rules
-            if row.identifier == evidence.identifier
-            and (row.account, row.region) == (account, region)
-        ]
+        candidates = run.rules.get((evidence.identifier, account, region), ())
         matching = [row for row in candidates if demanded(evidence, row)]
         for row in matching:
             instances[row.key] = row
@@ -167,7 +216,9 @@ def demanded(evidence: ConfigRule, row: RuleInstance) -> bool:
     return set(evidence.parameters) <= set(row.parameters)
 
 
-def _silence(candidates: list[RuleInstance], matching: list[RuleInstance]) -> str:
+def _silence(
+    candidates: Sequence[RuleInstance], matching: Sequence[RuleInstance]
+) -> str:
     if not candidates:
         return "rule-absent"
     if not matching:

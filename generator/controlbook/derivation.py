@@ -19,11 +19,12 @@ from .digest import canonical, digest_of
 from .errors import ControlbookError, Exit
 from .extracts import carried_packs
 from .faults import Faults, still_open, wrong
-from .ledger import read_ledger
+from .ledger import outlines, read_ledger
 from .library import GOVERNED, read
 from .manifest import no_lists
 from .model import Status
 from .proofs import Trust, gather, witnesses
+from .reach import reach_of
 from .render.changes import changes, previous
 from .render.facts import facts
 from .render.figures import figures
@@ -124,11 +125,12 @@ def facts_before(
         message = f"repo.bundle: {release}: {error}"
         raise ControlbookError(message, code=Exit.INTEGRITY) from error
     files = repository.files_at(tag.commit, (*GOVERNED, "evidence/"))
-    library, ledger = read(files), read_ledger(files, lists)
+    library = read(files)
     assessment = library.assessments.get(name)
     if assessment is None:
         message = f"repo.bundle: {release} has no assessment {name}"
         raise ControlbookError(message, code=Exit.INTEGRITY)
+    ledger = read_ledger(files, lists, reach_of(assessment, outlines(files)))
     found = gather(
         repository,
         tag.commit,

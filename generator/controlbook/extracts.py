@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .digest import NotCanonicalError, leaf_hash, parse_canonical, root_of_hashes
+from .manifest import is_list
 from .model import heard_in
 from .preserved import packs_of
 from .sight import opening_run
@@ -110,7 +111,7 @@ def carried_packs(
     return {
         stored.content_sha256: stored
         for stored in found
-        if stored.records_root and stored.content_sha256
+        if stored.records_root and stored.content_sha256 and not is_list(stored)
     }
 
 

@@ -2,8 +2,8 @@
 """The rules in force at the end of a chain, and what a run changed of them.
 
 Rules enforced here:
-- a row is counted and hashed when it changes, and not again: a thousand accounts have
-  800,000 of them, of which a day changes some.
+- a row is counted when it changes, and hashed when a root is asked for, and not again:
+  a thousand accounts have 800,000 of them, of which a day changes some.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .digest import leaf_hash, root_of_hashes
 from .manifest import RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .model import RuleInstance
 
@@ -31,11 +31,11 @@ class RulesInForce:
         """Begin with no rules."""
         self.counts: Counter[str] = Counter()
         """State → resources, over all rules."""
-        self._rules: tuple[RuleInstance, ...] = ()
+        self._rules: Sequence[RuleInstance] = ()
         self._rows: dict[str, RuleInstance] = {}
         self._leaves: dict[str, bytes] = {}
         self._places: Counter[tuple[str, str]] = Counter()
-        self._root = root_of_hashes([])
+        self._root: str | None = None
 
     def get(self, key: str) -> RuleInstance | None:
         """Find the row of a rule instance."""
@@ -44,6 +44,8 @@ class RulesInForce:
     @property
     def root(self) -> str:
         """Give the Merkle root over all rows, by key."""
+        if self._root is None:
+            self._root = self.root_over(self._rules)
         return self._root
 
     @property
@@ -51,7 +53,7 @@ class RulesInForce:
         """Count the account × Regions that have rules."""
         return len(self._places)
 
-    def take(self, rules: tuple[RuleInstance, ...]) -> RuleChanges:
+    def take(self, rules: Sequence[RuleInstance]) -> RuleChanges:
         """Put other rows in force; give key → (old, new) of each that differs."""
         if rules is self._rules:
             return {}
@@ -68,27 +70,28 @@ class RulesInForce:
         for key, (old, new) in changes.items():
             if old:
                 self._count(old, -1)
-                del own[key], self._leaves[key]
+                del own[key]
+                self._leaves.pop(key, None)
             if new:
                 self._count(new, 1)
                 own[key] = new
-                self._leaves[key] = leaf_hash(RULE.line(new))
         self._rules = rules
         if changes:
-            self._root = self.root_over(rules)
+            self._root = None
         return changes
 
     def root_over(self, rules: Iterable[RuleInstance]) -> str:
         """Give the Merkle root over rows, by key; what is in force has its hash."""
-        own, leaves = self._rows, self._leaves
-        return root_of_hashes(
-            [
-                leaves[row.key]
-                if (old := own.get(row.key)) is row or old == row
-                else leaf_hash(RULE.line(row))
-                for row in sorted(rules, key=attrgetter("key"))
-            ]
-        )
+        ordered = sorted(rules, key=attrgetter("key"))
+        return root_of_hashes(list(map(self._leaf, ordered)))
+
+    def _leaf(self, row: RuleInstance) -> bytes:
+        old = self._rows.get(row.key)
+        if old is not row and old != row:
+            return leaf_hash(RULE.line(row))
+        if row.key not in self._leaves:
+            self._leaves[row.key] = leaf_hash(RULE.line(row))
+        return self._leaves[row.key]
 
     def _count(self, row: RuleInstance, sign: int) -> None:
         for state, count in row.counts:

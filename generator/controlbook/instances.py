@@ -230,13 +230,20 @@ def unmapped(
         return ()
     accounts = {number for _, number in assessment.accounts}
     found: list[Deviation] = []
+    windows = union(run.window for run in sight.runs)
     for key, row in sight.rows.items():
         if row.account not in accounts or row.region not in assessment.regions:
             continue
+        deviating = [
+            (resource, pieces)
+            for resource in sight.by_instance.get(key, ())
+            if (pieces := sight.pieces[key, resource])
+            and any(piece.state is State.NON_COMPLIANT for piece in pieces)
+        ]
+        if not deviating:
+            continue
         holes = (*sight.place_holes(row.account, row.region), *sight.no_runs)
-        windows = union(run.window for run in sight.runs)
         seen = coverage.covered(sight.runs, holes, windows)
-        for resource in sight.by_instance.get(key, ()):
-            pieces = sight.pieces[key, resource]
+        for resource, pieces in deviating:
             found.extend(_deviations(sight, row, resource, pieces, seen))
     return in_order(item for item in found if item.id not in mapped)

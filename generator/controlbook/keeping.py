@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .digest import sha256
+from .manifest import listed
 from .retention import serves
 from .timeline import Instant, instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .manifest import Lists
     from .model import Assessment, Ledger, Library, StoredObject
     from .timeline import Interval
 
@@ -54,16 +56,20 @@ def kept(
     ledger: Ledger,
     manifests: Mapping[str, bytes],
     wanted: Wanted,
+    lists: Lists | None = None,
 ) -> Iterator[Kept]:
     """List what the vault has to hold.
 
-    `manifests` are run manifests and checkpoints by their path in the repository.
+    `manifests` are run manifests and checkpoints by their path in the repository;
+    `lists` gives the lists of source packs that were too long for them. Without it,
+    those packs are left out, and it is for the caller to say so.
     """
     windows: dict[str, Interval] = {}
     for stream, runs in ledger.runs.items():
         for run in runs:
             windows[f"evidence/{stream}/{run.seq:06d}.json"] = run.window
-            for stored in run.objects:
+            more = listed(run, lists) if lists else ()
+            for stored in (*run.objects, *more):
                 owner = f"{run.stream} {run.seq:06d}"
                 yield _pinned(owner, stored, wanted(run.window))
     for paper in library.manual.values():

@@ -9,13 +9,16 @@ Rules enforced here:
 - run ids are unique, windows too; a window has ended before its run starts;
 - sums agree: a rule's counts are its population, all rules' counts are the run's, and
   the counts before, moved by the transitions, are the counts after;
-- `rules_root` binds the inherited rows; a root of records moves only with a transition.
+- `rules_root` binds the inherited rows; a root of records moves only with a transition;
+- of lists that moved (ADR 0026) only what is read is checked: where a reader reads a
+  part of the accounts, sums over all of them are not.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .digest import (
@@ -29,22 +32,27 @@ from .digest import (
 from .errors import ControlbookError, Exit
 from .eventrows import event_problems
 from .inforce import RulesInForce
+from .later import at_hand
 from .manifest import (
     MalformedManifestError,
+    latest_rules,
     manifest_bytes,
     no_lists,
+    outline_in,
     read_manifest,
 )
 from .model import Ledger, Standing, State
 from .observations import observation_problems
+from .reach import NOTHING, WHOLE
 from .timeline import DAY, instant, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .inforce import RuleChanges
     from .manifest import Lists
     from .model import RuleInstance, Run, Transition
+    from .reach import Depth, Outline, Reach
     from .timeline import Instant, Interval
 
 __all__ = [
@@ -104,60 +112,104 @@ def rule_key(
 # --- the chain -------------------------------------------------------------------
 
 
-def read_ledger(files: Mapping[str, bytes], lists: Lists = no_lists) -> Ledger:
+def read_ledger(
+    files: Mapping[str, bytes], lists: Lists = no_lists, reach: Reach | None = None
+) -> Ledger:
     """Read every run manifest among the files; LedgerError at the first fault.
 
     `lists` gives the lists that moved out of the manifests; what it raises for one that
-    it cannot give goes through.
+    it cannot give goes through. Without `reach` all of them are read.
     """
-    chains = read_chains(files, lists)
-    return Ledger(runs={stream: tuple(chain.runs) for stream, chain in chains.items()})
+    ledger, problems = _ledger(files, lists, reach)
+    for place, message in problems:
+        raise LedgerError(message, place)
+    return ledger
 
 
 def examined(
-    files: Mapping[str, bytes], lists: Lists = no_lists
+    files: Mapping[str, bytes], lists: Lists = no_lists, reach: Reach | None = None
 ) -> tuple[Ledger, tuple[str, ...]]:
     """Read what can be read of every run manifest, with everything that is wrong."""
-    chains, problems = _walk(files, lists)
-    runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
-    return Ledger(runs=runs), tuple(f"{place}: {text}" for place, text in problems)
+    ledger, problems = _ledger(files, lists, reach)
+    return ledger, tuple(f"{place}: {text}" for place, text in problems)
 
 
 def chain_problems(
-    files: Mapping[str, bytes], lists: Lists = no_lists
+    files: Mapping[str, bytes], lists: Lists = no_lists, reach: Reach | None = None
 ) -> tuple[str, ...]:
     """List everything that is wrong with the chains, as `place: what differs`."""
-    return examined(files, lists)[1]
+    return examined(files, lists, reach)[1]
 
 
 def read_chains(
     files: Mapping[str, bytes], lists: Lists = no_lists
 ) -> Mapping[str, Chain]:
     """Read every stream's chain, ready to be added to; LedgerError at a fault."""
-    chains, problems = _walk(files, lists)
+    chains, problems = _walk(files, lists, None)
     for place, message in problems:
         raise LedgerError(message, place)
     return chains
 
 
+def read_heads(
+    files: Mapping[str, bytes], lists: Lists, stream: str
+) -> Mapping[str, Chain]:
+    """Read as much as a run of a stream needs before it; LedgerError at a fault.
+
+    Of lists that moved these are the rules in force at the end of its chain, from the
+    last run that wrote them anew; the others are read when somebody looks at them.
+    """
+    chains, problems = _walk(files, lists, NOTHING)
+    if stream in chains and not problems:
+        chains[stream].follow_rules(lambda seq: files[manifest_path(stream, seq)])
+        problems = chains[stream].problems
+    for place, message in problems:
+        raise LedgerError(message, place)
+    return chains
+
+
+def outlines(files: Mapping[str, bytes], stream: str = "config") -> list[Outline]:
+    """Give the outlines of a stream's manifests among files, by seq."""
+    found = (outline_in(data) for _, data in _manifests(files).get(stream, {}).items())
+    return sorted((o for o in found if o is not None), key=lambda o: o.seq)
+
+
+def _ledger(
+    files: Mapping[str, bytes], lists: Lists, reach: Reach | None
+) -> tuple[Ledger, list[tuple[str, str]]]:
+    chains, problems = _walk(files, lists, reach)
+    runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
+    if reach is None or not any(chain.partial for chain in chains.values()):
+        return Ledger(runs=runs), problems
+    until = reach.span.end if reach.span else None
+    return Ledger(runs=runs, accounts=reach.accounts, until=until), problems
+
+
+def _manifests(files: Mapping[str, bytes]) -> dict[str, dict[int, bytes]]:
+    streams: dict[str, dict[int, bytes]] = {}
+    for path in sorted(files):
+        match = _PATH.match(path)
+        if match and match[1] not in NOT_STREAMS:
+            streams.setdefault(match[1], {})[int(match[2])] = files[path]
+    return streams
+
+
 def _walk(
-    files: Mapping[str, bytes], lists: Lists
+    files: Mapping[str, bytes], lists: Lists, reach: Reach | None
 ) -> tuple[dict[str, Chain], list[tuple[str, str]]]:
     problems: list[tuple[str, str]] = []
-    streams: dict[str, dict[int, bytes]] = {}
     for path in sorted(files):
         folder = path.split("/")[:2]
         if folder[0] != "evidence" or folder[1] in NOT_STREAMS:
             continue
-        match = _PATH.match(path)
-        if match:
-            streams.setdefault(match[1], {})[int(match[2])] = files[path]
-        else:
+        if not _PATH.match(path):
             problems.append((path, "is no run manifest and does not belong here"))
     chains: dict[str, Chain] = {}
     ledgers: dict[str, str] = {}
-    for stream, manifests in streams.items():
+    for stream, manifests in _manifests(files).items():
         chain = chains[stream] = Chain(stream, ledgers, lists)
+        if reach:
+            chain.depths = reach.depths(stream, outlines(files, stream))
         for seq in sorted(manifests):
             chain.add(seq, manifests[seq])
         problems.extend(chain.problems)
@@ -176,6 +228,8 @@ class Chain:
         """Begin an empty chain; `ledgers` is shared by the chains of one ledger."""
         self.stream = stream
         self._lists = lists
+        self.depths: Mapping[int, Depth] = {}
+        """What is read of each manifest, by seq; of one that is not named, all."""
         self.ledgers = {} if ledgers is None else ledgers
         self.runs: list[Run] = []
         self.problems: list[tuple[str, str]] = []
@@ -195,20 +249,46 @@ class Chain:
             self.problems.append((gone, f"is missing, though {place} follows it"))
         previous = self.runs[-1] if self.runs else None
         digest = sha256(data)
+        depth = self.depths.get(seq, WHOLE)
         try:
-            run = read_manifest(data, digest, previous, self._lists)
+            run = read_manifest(data, digest, previous, self._lists, depth)
         except MalformedManifestError as error:
             self.problems.append((place, str(error)))
         else:
-            self.problems.extend((place, text) for text in self._check(run, seq))
+            found = self._check(run, seq, depth)
+            self.problems.extend((place, text) for text in found)
             self.runs.append(run)
         self._seq, self._prev = seq, digest
+
+    @property
+    def partial(self) -> bool:
+        """Tell whether something of it was not read."""
+        return bool(self.depths)
+
+    def follow_rules(self, manifest: Callable[[int], bytes]) -> None:
+        """Read the rules in force at the end, as far back as they were written anew.
+
+        `manifest` gives the bytes of each manifest by its seq.
+        """
+        if not self.runs or at_hand(self.runs[-1].rules):
+            return
+        place = manifest_path(self.stream, self.runs[-1].seq)
+        newest = (manifest(run.seq) for run in reversed(self.runs))
+        try:
+            rules = latest_rules(newest, self._lists)
+        except ValueError as error:
+            self.problems.append((place, f"rules: {error}"))
+            return
+        self.runs[-1] = last = replace(self.runs[-1], rules=rules)
+        self._rules.take(rules)
+        found = _sum_problems(last, self._rules, {}, WHOLE)
+        self.problems.extend((place, text) for text in found)
 
     def rules_root(self, rules: Iterable[RuleInstance]) -> str:
         """Give the root over rules that are to follow, without reading all again."""
         return self._rules.root_over(rules)
 
-    def _check(self, run: Run, seq: int) -> Iterator[str]:
+    def _check(self, run: Run, seq: int, depth: Depth) -> Iterator[str]:
         previous = self.runs[-1] if self.runs else None
         yield from self._identity(run, seq)
         if run.prev != self._prev:
@@ -219,12 +299,19 @@ class Chain:
         yield from _window_problems(run, self._windows, self._end)
         self._end = max(run.window.end, self._end or run.window.end)
         yield from _clock_problems(run, previous)
-        yield from _coverage_problems(run)
-        changes = self._rules.take(run.rules)
-        yield from _sum_problems(run, self._rules, changes)
-        yield from self._transition_problems(run, changes, first=previous is None)
-        yield from observation_problems(run)
-        yield from event_problems(run)
+        if depth.rules:
+            inherits = previous is not None and at_hand(previous.rules)
+            changes = self._rules.take(run.rules)
+            yield from _sum_problems(run, self._rules, changes, depth)
+            if at_hand(run.transitions):
+                yield from self._transition_problems(run, changes, first=not inherits)
+        own = _of_accounts(run, depth)
+        if at_hand(own.expected, own.collected, own.missing):
+            yield from _coverage_problems(own)
+            if at_hand(own.observations):
+                yield from observation_problems(own)
+            if at_hand(own.asked, own.event_counts, own.events, own.chains):
+                yield from event_problems(own)
 
     def _identity(self, run: Run, seq: int) -> Iterator[str]:
         if run.stream != self.stream:
@@ -325,11 +412,31 @@ def _coverage_problems(run: Run) -> Iterator[str]:
             yield f"coverage: {row.account} {row.region} is missing outside the window"
 
 
-def _sum_problems(run: Run, rules: RulesInForce, changes: RuleChanges) -> Iterator[str]:
+def _of_accounts(run: Run, depth: Depth) -> Run:
+    """Give a run as far as it speaks of the accounts that are read."""
+    if depth.accounts is None:
+        return run
+    own: dict[str, Any] = {}
+    for name in ("missing", "observations", "event_counts", "events", "chains"):
+        rows = getattr(run, name)
+        if at_hand(rows):
+            own[name] = tuple(row for row in rows if depth.of(row.account))
+    for name in ("expected", "collected"):
+        places = getattr(run, name)
+        if at_hand(places):
+            own[name] = tuple(place for place in places if depth.of(place[0]))
+    return replace(run, **own)
+
+
+def _sum_problems(
+    run: Run, rules: RulesInForce, changes: RuleChanges, depth: Depth
+) -> Iterator[str]:
     # An inherited row is the very row that an earlier manifest was checked with.
     for _, row in changes.values():
         if row:
             yield from _row_problems(row)
+    if depth.accounts is not None:
+        return
     if dict(run.counts) != {s: count for s, count in rules.counts.items() if count}:
         yield "sums: counts differ from the sum over the rules"
     if run.rules_root != rules.root:
@@ -410,7 +517,7 @@ def state_lines(
     )
 
 
-def parse_state_lines(lines: Sequence[bytes]) -> tuple[Standing, ...]:
+def parse_state_lines(lines: Iterable[bytes]) -> tuple[Standing, ...]:
     """Read the records of a state pack; LedgerError for anything else."""
     found: list[Standing] = []
     for line in lines:

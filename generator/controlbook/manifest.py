@@ -5,26 +5,37 @@ Rules enforced here:
 - a manifest holds only the rule rows that changed since the one before; the rest is
   inherited, and `rules_root` binds all of them;
 - every field has one spelling (rows.py), so one run has one manifest;
+- a run that starts the rules anew holds every row, and inherits none;
 - a manifest is at most 64 KiB: while it is longer, its longest list moves into objects
-  of the vault with the role `list:<name>`, one canonical line a row; the manifest keeps
-  their digest, count and Merkle root, and the list itself is not in it;
-- a list that moved is read from there, or the manifest is not read: never as empty.
+  of the vault with the role `list:<name>`; the manifest keeps their digest, count and
+  Merkle root, and the list itself is not in it;
+- a list whose rows name an account has one canonical line an account, any other one a
+  row; an object with the role `index` gives the leaf of every account in every list, so
+  that a part of a list shows whether it has all of an account;
+- a list that moved is read from there, or when somebody looks: never as empty.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import json
+import re
+from functools import lru_cache, partial
+from itertools import accumulate, chain
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import orjson
 
 from .digest import (
     NotCanonicalError,
     canonical,
+    leaf_hash,
     merkle_root,
     parse_canonical,
 )
 from .errors import ControlbookError, Exit
 from .eventrows import ASKED, CHAIN, EVENT, EVENT_COUNT
+from .later import Later, at_hand
 from .model import (
     Missing,
     Pull,
@@ -36,6 +47,16 @@ from .model import (
     Transition,
 )
 from .observations import CONTRADICTION, OBSERVATION
+from .reach import (
+    INDEX,
+    LIST,
+    OBJECTS,
+    RULES,
+    WHOLE,
+    Depth,
+    Outline,
+    moved_among,
+)
 from .rows import (
     COUNT,
     COUNTS,
@@ -56,7 +77,7 @@ from .rows import (
     pair_of,
     row_of,
 )
-from .timeline import SECOND, Interval
+from .timeline import SECOND, Interval, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -66,18 +87,22 @@ if TYPE_CHECKING:
     )
 
     Tree = Mapping[str, Json]
-    Lists = Callable[[StoredObject], Sequence[bytes]]
-    """Gives the lines of an object that holds a list; raises ControlbookError."""
+    Lists = Callable[[StoredObject], Iterable[bytes]]
+    """Gives the lines of an object that holds a list, as far as they are at hand.
+
+    The object was held against its manifest when the last line is given. Raises
+    ControlbookError.
+    """
 
 TYPE = "controlbook/run/1"
 MOST = 64 * 1024
 """No manifest has more bytes, as far as its lists make it long."""
 SHORT = 2 * 1024
 """A list that is not worth moving: the row of its object takes nearly as much."""
-ROWS = 200_000
-"""So many rows stand in one object; a longer list takes several."""
-LIST = "list:"
-"""The role of an object that holds a list begins so; the list's name follows."""
+ROWS = 10_000
+"""So many rows stand in one object, or those of one account; then comes another."""
+SOURCE = "source"
+"""The role of the objects that may be listed elsewhere: AWS's own bytes."""
 
 
 class MalformedManifestError(ValueError):
@@ -219,7 +244,21 @@ LISTS: Mapping[str, Row[Any] | None] = {
 }
 """What can move into objects of its own, by its name; None: plain texts."""
 
+BY_ACCOUNT = frozenset(
+    {
+        "chains",
+        "event_counts",
+        "events",
+        "missing",
+        "observations",
+        "rules",
+        "transitions",
+    }
+)
+"""The lists with one line an account."""
 _FIELDS = {name: row.rows if row else TEXTS for name, row in LISTS.items()}
+_WHOSE = re.compile(rb'\{"account":("(?:[^"\\]|\\.)*"),')
+"""How a line of an account begins."""
 _IN_COVERAGE = ("expected", "collected", "missing")
 
 
@@ -239,6 +278,13 @@ def _yes(value: object) -> bool:
         message = "is neither yes nor no"
         raise RowError(message)
     return value == "yes"
+
+
+def _anew(value: object) -> bool:
+    if value != "yes":
+        message = "is not yes, and then it is left out"
+        raise RowError(message)
+    return True
 
 
 _ABOUT = _table(
@@ -273,6 +319,7 @@ _MANIFEST = _table(
     counts=COUNTS,
     rules_root=HEX,
     corrects=SOME,
+    anew=Field(read=_anew, write=lambda _: "yes", blank=False),
     **{name: own for name, own in _FIELDS.items() if name not in _IN_COVERAGE},
 )
 
@@ -301,8 +348,8 @@ def document(run: Run, previous: Run | None) -> dict[str, Json]:
     }
     for name in moved(run.objects):
         values[name] = ()
-        if name == "objects":
-            values[name] = tuple(filter(is_list, run.objects))
+        if name == OBJECTS:
+            values[name] = tuple(o for o in run.objects if o.role != SOURCE)
     about = {name: getattr(run, name) for name in _ABOUT_OWN}
     values["run"] = {**about, "id": run.run_id, "skew_s": skew(run)}
     values["coverage"] = values
@@ -317,15 +364,15 @@ _ABOUT_OWN = tuple({*_ABOUT.keys} - {"id", "skew_s"})
 
 
 def is_list(stored: StoredObject) -> bool:
-    """Tell whether an object holds a list of a manifest."""
-    return stored.role.startswith(LIST)
+    """Tell whether an object holds a list of a manifest, or the index of its lists."""
+    return stored.role.startswith(LIST) or stored.role == INDEX
 
 
 def moved(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
     """Give the objects that hold a manifest's lists, by the list's name."""
     found: dict[str, list[StoredObject]] = {}
     for stored in objects:
-        if is_list(stored):
+        if stored.role.startswith(LIST):
             found.setdefault(stored.role.removeprefix(LIST), []).append(stored)
     return found
 
@@ -333,28 +380,96 @@ def moved(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
 def long_lists(
     run: Run, previous: Run | None
 ) -> Iterator[tuple[str, tuple[bytes, ...]]]:
-    """Give (role, lines) of every object that the lists of a run have to move into."""
+    """Give (role, lines) of every object that the lists of a run have to move into.
+
+    The index of the lists with one line an account comes last.
+    """
     tree: dict[str, Any] = document(run, previous)
     coverage: dict[str, Any] = tree["coverage"]
-    lines = {
-        name: sorted(map(canonical, part.pop(name)))
+    rows = {
+        name: part.pop(name)
         for part in (tree, coverage)
         for name in LISTS.keys() & part.keys()
     }
-    sizes = {name: sum(map(len, own)) + len(own) for name, own in lines.items()}
-    over = len(canonical(tree)) + sum(sizes.values()) - MOST
+    stay = [row for row in rows.get(OBJECTS, ()) if row["role"] != SOURCE]
+    if OBJECTS in rows:
+        rows[OBJECTS] = [row for row in rows[OBJECTS] if row["role"] == SOURCE]
+    sizes = {name: len(canonical(own)) for name, own in rows.items()}
+    over = len(canonical([tree, stay])) + sum(sizes.values()) - MOST
+    index: dict[str, dict[str, str]] = {}
     for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
-        if over <= 0 or sizes[name] <= SHORT:
-            return
+        if over <= 0 or sizes[name] <= SHORT or not rows[name]:
+            break
         over -= sizes[name] - SHORT
-        for first in range(0, len(lines[name]), ROWS):
-            yield LIST + name, tuple(lines[name][first : first + ROWS])
+        for lines in _objects_of(name, rows[name]):
+            for line in lines if name in BY_ACCOUNT else ():
+                index.setdefault(whose(line), {})[name] = leaf_hash(line).hex()
+            yield LIST + name, lines
+    if index:
+        yield INDEX, tuple(sorted(map(_INDEX.line, index.items())))
+
+
+_INDEX: Row[tuple[str, dict[str, str]]] = Row(
+    lambda account, leaves: (account, dict(leaves)),
+    tuple,
+    account=PLAIN,
+    leaves=PAIRS,
+)
+
+
+def _objects_of(name: str, rows: Sequence[Any]) -> Iterator[tuple[bytes, ...]]:
+    """Write a list as the lines of one object or more, in order."""
+    if name not in BY_ACCOUNT:
+        lines = sorted(map(canonical, rows))
+        for first in range(0, len(lines), ROWS):
+            yield tuple(lines[first : first + ROWS])
+        return
+    own: dict[str, list[Any]] = {}
+    for row in rows:
+        own.setdefault(row["account"], []).append(row)
+    lines, held = [], 0
+    for account in sorted(own, key=canonical):
+        if held and held + len(own[account]) > ROWS:
+            yield tuple(lines)
+            lines, held = [], 0
+        lines.append(canonical({"account": account, "rows": own[account]}))
+        held += len(own[account])
+    yield tuple(lines)
+
+
+def whose(line: bytes) -> str:
+    """Give the account of a line; MalformedManifestError where it is none of one."""
+    found = _WHOSE.match(line)
+    if not found:
+        _fail("a line of a list does not begin with its account")
+    account: str = json.loads(found[1])
+    return account
+
+
+def starts_anew(run: Run, past: Sequence[Run]) -> bool:
+    """Tell whether a run has to write every rule: the first to end in a month.
+
+    Only where they are too long for a manifest: else all of a year are read at once.
+    """
+    tiled = [each for each in past if each.kind != "correction"]
+    if run.kind == "correction" or not tiled:
+        return False
+    if _month(tiled[-1].window) == _month(run.window):
+        return False
+    sizes = accumulate(len(RULE.line(row)) for row in run.rules)
+    return any(size > MOST for size in sizes)
+
+
+def _month(window: Interval) -> str:
+    return iso(window.end)[: len("2028-01")]
 
 
 def _rule_changes(
     run: Run, previous: Run | None
 ) -> tuple[tuple[RuleInstance, ...], tuple[str, ...]]:
     """Give the rows that are new or different, and the keys of those that went."""
+    if run.anew:
+        return tuple(sorted(run.rules, key=attrgetter("key"))), ()
     if previous and run.rules is previous.rules:
         return (), ()
     before = {row.key: row for row in previous.rules} if previous else {}
@@ -393,21 +508,38 @@ def no_lists(stored: StoredObject) -> NoReturn:
 
 
 def read_manifest(
-    data: bytes, sha256: str, previous: Run | None, lists: Lists = no_lists
+    data: bytes,
+    sha256: str,
+    previous: Run | None,
+    lists: Lists = no_lists,
+    depth: Depth = WHOLE,
 ) -> Run:
     """Read the manifest that follows `previous`; MalformedManifestError if it cannot.
 
     Says nothing about the chain: that is ledger.py's. `lists` gives what moved; what it
-    raises for an object that it cannot give goes through.
+    raises for an object that it cannot give goes through. What is beyond `depth` is
+    read when somebody looks at it.
     """
     tree = parsed(data)
     try:
         values = _MANIFEST.read(dict(tree))
         about, coverage = values.pop("run"), values.pop("coverage")
         values |= coverage
-        _take_in(values, lists)
+        _take_in(values, lists, depth)
         del values["type"]
-        values["rules"] = _rules(values["rules"], values.pop("rules_removed"), previous)
+        rules, removed = values["rules"], values.pop("rules_removed")
+        if depth.rules:
+            before = () if values["anew"] or not previous else previous.rules
+            rules = tuple(row for row in rules if depth.of(row.account))
+            whole = depth.accounts is None
+            values["rules"] = _rules(
+                rules, removed, before, anew=values["anew"], whole=whole
+            )
+        else:
+            values["rules"] = Later(partial(_unfollowed, values["seq"]))
+        if at_hand(values["transitions"]):
+            moves = values["transitions"]
+            values["transitions"] = tuple(m for m in moves if depth.of(m.account))
         skew_s = about.pop("skew_s")
         run = Run(sha256=sha256, run_id=about.pop("id"), **about, **values)
     except RowError as error:
@@ -415,6 +547,57 @@ def read_manifest(
     if skew(run) != skew_s:
         _fail("run: skew_s: is not the difference of aws_date and started")
     return run
+
+
+def _unfollowed(seq: int) -> NoReturn:
+    message = f"the rules of run {seq:06d} were not read: nothing here rests on them"
+    raise ControlbookError(message, code=Exit.INTEGRITY)
+
+
+def latest_rules(manifests: Iterable[bytes], lists: Lists) -> tuple[RuleInstance, ...]:
+    """Give the rules in force at the end of manifests, which come newest first.
+
+    Reads back to the last one that wrote them anew; a row that a later one replaced is
+    not looked at. Lists are taken as their digests bind them; whether they have the one
+    spelling that they should is for whoever reads all of the ledger.
+    """
+    rows: dict[str, RuleInstance | None] = {}
+    for data in manifests:
+        tree: Any = parsed(data)
+        held = moved(map(OBJECT.read, tree.get("objects", ())))
+        for tree_row in _rule_trees(tree, held.get("rules", ()), lists):
+            key = tree_row["key"]
+            if key not in rows:
+                rows[key] = RULE.read(tree_row)
+        gone = tree.get("rules_removed", ())
+        for stored in held.get("rules_removed", ()):
+            gone = _plain_rows("rules_removed", stored, lists)
+        for key in gone:
+            rows.setdefault(key, None)
+        if tree.get("anew"):
+            break
+    return tuple(row for _, row in sorted(rows.items()) if row is not None)
+
+
+def _rule_trees(
+    tree: dict[str, Any], objects: Iterable[StoredObject], lists: Lists
+) -> Iterator[dict[str, Any]]:
+    yield from tree.get("rules", ())
+    for stored in objects:
+        for line in lists(stored):
+            yield from orjson.loads(line)["rows"]
+
+
+def outline_in(data: bytes) -> Outline | None:
+    """Read what a manifest says before any list; None for what is no manifest."""
+    try:
+        tree: Any = parsed(data)
+        window = INTERVAL.read(tree["window"])
+        roles = [row["role"] for row in tree.get("objects", ())]
+        anew = tree.get("anew") == "yes"
+        return Outline(tree["seq"], tree["kind"], window, anew, moved_among(roles))
+    except (MalformedManifestError, LookupError, TypeError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=4096)
@@ -435,21 +618,47 @@ def _fail(message: str) -> NoReturn:
     raise MalformedManifestError(message)
 
 
-def _take_in(values: dict[str, Any], lists: Lists) -> None:
-    """Put the lists that moved where they belong."""
-    for name, objects in moved(values["objects"]).items():
+def _take_in(values: dict[str, Any], lists: Lists, depth: Depth) -> None:
+    """Put the lists that moved where they belong, or what reads them later."""
+    held = moved(values["objects"])
+    index = [stored for stored in values["objects"] if stored.role == INDEX]
+    if BY_ACCOUNT & held.keys() and len(index) != 1:
+        _fail("objects: one index of the lists by account is due")
+    for name, objects in held.items():
         if name not in LISTS:
             _fail(f"objects: {LIST}{name}: is no list of a manifest")
         here = values[name]
-        if name == "objects":
-            here = tuple(each for each in here if not is_list(each))
+        if name == OBJECTS:
+            here = tuple(each for each in here if each.role == SOURCE)
         if here:
             _fail(f"{name}: stands here, and in an object of its own")
-        rows = [row for stored in objects for row in _read_list(name, stored, lists)]
-        if any(isinstance(row, StoredObject) and is_list(row) for row in rows):
-            _fail(f"{objects[0].key}: names lists within a list")
-        kept = values[name] if name == "objects" else ()
-        values[name] = (*sorted(rows, key=_ORDER.get(name)), *kept)
+        read = partial(_read_list, name, tuple(objects), index, lists, depth)
+        if name == OBJECTS:
+            if depth.objects:
+                values[name] = (*read(), *values[name])
+        elif depth.rules if name in RULES else depth.lists:
+            values[name] = read()
+        elif name not in RULES:
+            values[name] = Later(partial(_looked_at, read))
+
+
+def _looked_at(read: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    try:
+        return read()
+    except MalformedManifestError as error:
+        raise ControlbookError(str(error), code=Exit.INTEGRITY) from error
+
+
+def listed(run: Run, lists: Lists) -> tuple[StoredObject, ...]:
+    """Read which source packs a run stored that its manifest cannot name itself.
+
+    Of a run that was read whole, and so has them already, these are none.
+    """
+    objects = moved(run.objects).get(OBJECTS, ())
+    if not objects or any(stored.role == SOURCE for stored in run.objects):
+        return ()
+    rows: tuple[StoredObject, ...] = _read_list(OBJECTS, objects, (), lists, WHOLE)
+    return rows
 
 
 _ORDER: Mapping[str, Callable[[Any], Any]] = {
@@ -459,11 +668,101 @@ _ORDER: Mapping[str, Callable[[Any], Any]] = {
 """By what a list that moved is put in order; the others by their rows themselves."""
 
 
-def _read_list(name: str, stored: StoredObject, lists: Lists) -> tuple[Any, ...]:
-    """Read one object of a list, and hold it against what the manifest says of it."""
-    lines = lists(stored)
-    if (len(lines), merkle_root(lines)) != (stored.records, stored.records_root):
-        _fail(f"{stored.key}: is not the list of {name} that was collected")
+def _read_list(
+    name: str,
+    objects: Sequence[StoredObject],
+    index: Sequence[StoredObject],
+    lists: Lists,
+    depth: Depth,
+) -> tuple[Any, ...]:
+    """Read a list from the objects that hold it."""
+    if name in BY_ACCOUNT:
+        leaves = leaves_of(name, index[0], lists)
+        lines = _own_lines(name, objects, leaves, lists, depth)
+        parts = [_accounts_rows(name, account, line) for account, line in lines]
+        return tuple(sorted(chain.from_iterable(parts), key=_ORDER.get(name)))
+    found = [row for stored in objects for row in _plain_rows(name, stored, lists)]
+    if name == OBJECTS and any(row.role != SOURCE for row in found):
+        _fail(f"{objects[0].key}: names what is no source pack")
+    return tuple(sorted(found, key=_ORDER.get(name)))
+
+
+def leaves_of(name: str, index: StoredObject, lists: Lists) -> Mapping[str, str]:
+    """Read which account has which leaf in a list, in their order."""
+    found = {}
+    lines = list(lists(index))
+    if len(lines) != index.records:
+        _fail(f"{index.key}: the index of the lists is not whole")
+    try:
+        for line in lines:
+            account, leaves = _INDEX.read(parse_canonical(line))
+            if name in leaves:
+                found[account] = leaves[name]
+    except (NotCanonicalError, RowError) as error:
+        message = f"{index.key}: a row of the index: {error}"
+        raise MalformedManifestError(message) from error
+    return found
+
+
+def parts_of(
+    objects: Iterable[StoredObject], leaves: Mapping[str, str], depth: Depth
+) -> Iterator[tuple[StoredObject, set[str]]]:
+    """Give the objects of a list that hold lines of accounts that are read, with these.
+
+    The lines stand in the order of the index, over all objects: one that holds other
+    accounts alone need not be asked for.
+    """
+    order, first = list(leaves), 0
+    for stored in objects:
+        own = order[first : first + stored.records]
+        first += stored.records
+        if due := {account for account in own if depth.of(account)}:
+            yield stored, due
+
+
+def _own_lines(
+    name: str,
+    objects: Sequence[StoredObject],
+    leaves: Mapping[str, str],
+    lists: Lists,
+    depth: Depth,
+) -> Iterator[tuple[str, bytes]]:
+    """Give the lines of the accounts that are read, if they are what the index says."""
+    if sum(stored.records for stored in objects) != len(leaves):
+        _fail(f"{objects[0].key}: its {name} are not those of the index")
+    for stored, due in parts_of(objects, leaves, depth):
+        for line in lists(stored):
+            account = whose(line)
+            if not depth.of(account):
+                continue
+            if account not in due or leaves[account] != leaf_hash(line).hex():
+                _fail(f"{stored.key}: its {name} of {account} are not the index's")
+            due.discard(account)
+            yield account, line
+        for account in sorted(due):
+            _fail(f"{stored.key}: its {name} of {account} are withheld")
+
+
+def _accounts_rows(name: str, account: str, line: bytes) -> tuple[Any, ...]:
+    """Read one account's line of a list."""
+    try:
+        tree: Any = parse_canonical(line)
+        if tree.keys() != {"account", "rows"}:
+            _fail(f"{name} of {account}: a line has other fields than account and rows")
+        rows: tuple[Any, ...] = _FIELDS[name].read(tree["rows"])
+    except (NotCanonicalError, RowError) as error:
+        message = f"{name} of {account}: {error}"
+        raise MalformedManifestError(message) from error
+    if any(row.account != account for row in rows):
+        _fail(f"{name} of {account}: holds a row of another account")
+    return rows
+
+
+def _plain_rows(name: str, stored: StoredObject, lists: Lists) -> tuple[Any, ...]:
+    """Read one object of a list that has one line a row."""
+    lines = list(lists(stored))
+    if len(lines) != stored.records:
+        _fail(f"{stored.key}: is not the whole list of {name}")
     try:
         # Parsed as one: what is written again alike is canonical, each row of it too.
         trees = parse_canonical(b"[" + b",".join(lines) + b"]")
@@ -479,20 +778,29 @@ def _read_list(name: str, stored: StoredObject, lists: Lists) -> tuple[Any, ...]
 def _rules(
     changed: tuple[RuleInstance, ...],
     removed: tuple[str, ...],
-    previous: Run | None,
-) -> tuple[RuleInstance, ...]:
-    """Give the rules in force: those before, moved by what changed."""
+    before: Sequence[RuleInstance],
+    *,
+    anew: bool,
+    whole: bool,
+) -> Sequence[RuleInstance]:
+    """Give the rules in force: those before, moved by what changed.
+
+    Where not the `whole` table is followed, keys of other accounts go unseen.
+    """
     if not removed and not changed:
-        return previous.rules if previous else ()
-    rows = {row.key: row for row in previous.rules} if previous else {}
+        return before
+    if anew and removed:
+        _fail("rules_removed: stands beside rules that are written anew")
+    rows = {row.key: row for row in before}
     keys = [row.key for row in changed]
     if keys != sorted({*keys}) or list(removed) != sorted({*removed}):
         _fail("rules: are not in order, or stand twice")
     for key in removed:
-        if rows.pop(key, None) is None:
+        if rows.pop(key, None) is None and whole:
             _fail(f"rules_removed: {key} is not in force")
+    gone = set(removed)
     for row in changed:
-        if row.key in removed or rows.get(row.key) == row:
+        if row.key in gone or rows.get(row.key) == row:
             _fail(f"rules: {row.key} did not change")
         rows[row.key] = row
     return tuple(row for _, row in sorted(rows.items()))

@@ -25,6 +25,7 @@ from .model import (
     Snapshot,
     State,
 )
+from .reach import near
 from .readonly import regionless
 from .timeline import DAY, Instant, Interval, intersect, subtract, total, union
 
@@ -47,11 +48,12 @@ def observed(
     """
     places: list[PlaceObserved] = []
     holes: list[Hole] = []
+    speaking = [run for run in runs if near(run.window, assessment.period)]
     for _, account in assessment.accounts:
         for region in regions_of(evidence, assessment):
             rows = tuple(
                 row
-                for run in runs
+                for run in speaking
                 for row in run.observations
                 if (row.evidence, row.account, row.region)
                 == (evidence.key, account, region)

@@ -34,6 +34,7 @@ from .model import (
     heard_in,
     recorded_in,
 )
+from .reach import near
 from .timeline import SECOND, Instant, Interval, iso, subtract, total, union
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ def occurrences(
     """Judge one query over a period; `until` is how far any evidence reaches."""
     period = assessment.period
     query = (evidence.source, evidence.event)
+    reached = max(
+        (r.window.end for r in coverage.windows(runs) if query in r.asked), default=None
+    )
+    runs = tuple(run for run in runs if near(run.window, period))
     asking = tuple(run for run in coverage.mended(runs) if query in run.asked)
-    reached = max((run.window.end for run in asking), default=None)
     end = max((at for at in (reached, until) if at is not None), default=None)
     # Before the first run all of the period is without evidence, and said to be.
     end = period.end if reached is None or end is None else min(end, period.end)

@@ -17,11 +17,13 @@ from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
 from .git import Repository
-from .ledger import parse_state_lines, read_ledger
+from .ledger import outlines, parse_state_lines, read_ledger
 from .library import GOVERNED, read
-from .lists import CACHE, of_vault
+from .lists import CACHE, of_vault, unread
+from .manifest import MalformedManifestError, whose
 from .preserved import preserved
 from .proofs import Trust, gather, witnesses
+from .reach import NOTHING, Reach, opened, outline_of, reach_of
 from .render.changes import changes, numbered, previous
 from .render.facts import facts
 from .render.report import Book, Commit, Report
@@ -29,14 +31,16 @@ from .replay import Present
 from .retrace import retrace
 from .sight import opening_run
 from .subjects import requirement_subject
+from .timeline import Instant, Interval
 from .vault import open_vault
-from .vault.packs import unpack
+from .vault.packs import records_of, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from .digest import Json
+    from .manifest import Lists
     from .model import (
         Assessment,
         Findings,
@@ -69,6 +73,7 @@ class Programme:
         self._findings: dict[str, Findings] = {}
         self._gathered: dict[str, Gathered] = {}
         self._trails: dict[str, Trail] = {}
+        self._ledgers: dict[str, Ledger] = {}
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -108,10 +113,52 @@ class Programme:
         return read(self.files)
 
     @cached_property
+    def lists(self) -> Lists:
+        """Where the lists are that moved out of the manifests."""
+        return of_vault(lambda: self.vault, self.repository.root / CACHE)
+
+    @cached_property
     def ledger(self) -> Ledger:
-        """The run manifests; raises ControlbookError where a chain is broken."""
-        cache = self.repository.root / CACHE
-        return read_ledger(self.files, of_vault(lambda: self.vault, cache))
+        """The run manifests; raises ControlbookError where a chain is broken.
+
+        Of lists that moved into the vault none is read before somebody looks at it;
+        `ledger_of` and `ledger_at` read those that an assessment or an instant needs.
+        """
+        return read_ledger(self.files, self.lists, NOTHING)
+
+    @cached_property
+    def whole_ledger(self) -> Ledger:
+        """The run manifests with every list of each."""
+        return read_ledger(self.files, self.lists)
+
+    def ledger_of(self, name: str) -> Ledger:
+        """Give the ledger with all that an assessment's findings rest on."""
+        if name not in self._ledgers:
+            reach = self._reach(name)
+            self._ledgers[name] = self._read(reach)
+        return self._ledgers[name]
+
+    def ledger_at(self, moment: Instant) -> Ledger:
+        """Give the ledger with the rules and changes around an instant."""
+        period = Interval(moment, Instant(moment + 1))
+        return self._read(Reach(span=opened(period, outlines(self.files))))
+
+    def _read(self, reach: Reach) -> Ledger:
+        if not self._moved:
+            return self.ledger
+        return read_ledger(self.files, self.lists, reach)
+
+    @cached_property
+    def _moved(self) -> bool:
+        runs = (run for runs in self.ledger.runs.values() for run in runs)
+        return any(outline_of(run).moved for run in runs)
+
+    def _reach(self, name: str) -> Reach:
+        return reach_of(self.assessment(name), outlines(self.files))
+
+    def unread(self, name: str) -> tuple[str, ...]:
+        """Say what was not read of the ledger to judge an assessment."""
+        return tuple(unread(self.ledger, self._reach(name)))
 
     @cached_property
     def vault(self) -> Vault:
@@ -141,33 +188,44 @@ class Programme:
             raise ControlbookError(message, advice=f"the programme has: {known}")
         return found
 
-    def state_after(self, run: Run) -> tuple[Standing, ...]:
-        """Read the state pack that a run stored: every resource at its window's end."""
+    def state_after(
+        self, run: Run, accounts: Collection[str] | None = None
+    ) -> tuple[Standing, ...]:
+        """Read the state pack that a run stored: every resource at its window's end.
+
+        Of some accounts, where these are named.
+        """
         for stored in run.objects:
             if stored.role == "state":
                 body = self.vault.get(stored.key, stored.version_id)
-                return parse_state_lines(unpack(body, stored))
+                return parse_state_lines(_of(accounts, records_of(body, stored)))
         message = f"run {run.stream} {run.seq:06d} names no state pack"
         raise ControlbookError(message, code=Exit.INTEGRITY)
 
     def opening(self, assessment: Assessment) -> tuple[Standing, ...]:
         """Give the state that opens an assessment's period."""
         first = opening_run(self.ledger.config, assessment.period)
-        return self.state_after(first) if first else ()
+        return self.state_after(first, _numbers(assessment)) if first else ()
 
     def findings(self, name: str) -> Findings:
         """Derive an assessment's findings."""
         if name not in self._findings:
             assessment = self.assessment(name)
             self._findings[name] = assess(
-                self.library, self.ledger, self.opening(assessment), assessment
+                self.library,
+                self.ledger_of(name),
+                self.opening(assessment),
+                assessment,
             )
         return self._findings[name]
 
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
         return self.gathered(name).record(
-            self.library, self.findings(name), self.ledger, self.assessment(name)
+            self.library,
+            self.findings(name),
+            self.ledger_of(name),
+            self.assessment(name),
         )
 
     def gathered(self, name: str) -> Gathered:
@@ -216,7 +274,7 @@ class Programme:
             present = Present(
                 commit=self.commit,
                 library=self.library,
-                ledger=self.ledger,
+                ledger=self.ledger_of(name),
                 opening=self.opening(assessment),
                 assessment=assessment,
                 witnesses=self.witnesses,
@@ -229,7 +287,11 @@ class Programme:
         assessment = self.assessment(name)
         return {
             number: requirement_subject(
-                self.library, self.findings(name), self.ledger, assessment, number
+                self.library,
+                self.findings(name),
+                self.ledger_of(name),
+                assessment,
+                number,
             )
             for number in assessment.requirements
         }
@@ -249,7 +311,7 @@ class Programme:
         before = previous(release, name)
         return Report(
             library=self.library,
-            ledger=self.ledger,
+            ledger=self.ledger_of(name),
             assessment=assessment,
             framework=self.library.frameworks[assessment.framework],
             findings=self.findings(name),
@@ -267,7 +329,7 @@ class Programme:
             supersedes=before,
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
-            preserved=preserved(self.ledger, assessment, self._records),
+            preserved=preserved(self.ledger_of(name), assessment, self._records),
         )
 
     def _records(self, stored: StoredObject) -> tuple[bytes, ...]:
@@ -295,7 +357,7 @@ class Programme:
             for run in self.ledger.config
             if run.window.start < assessment.period.end and run.kind != "correction"
         ]
-        return self.state_after(runs[-1]) if runs else ()
+        return self.state_after(runs[-1], _numbers(assessment)) if runs else ()
 
     def facts(
         self,
@@ -306,7 +368,7 @@ class Programme:
         """Write an assessment's canonical facts."""
         return facts(
             self.library,
-            self.ledger,
+            self.ledger_of(name),
             self.findings(name),
             statuses,
             subjects,
@@ -329,6 +391,21 @@ class Programme:
         at = self.released(name) or self
         release = tags[-1] if tags else ""
         return at.report(name, release=release, toolchain=toolchain)
+
+
+def _numbers(assessment: Assessment) -> frozenset[str]:
+    return frozenset(number for _, number in assessment.accounts)
+
+
+def _of(accounts: Collection[str] | None, lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Leave out the state lines of other accounts, which begin with theirs."""
+    for line in lines:
+        try:
+            ours = accounts is None or whose(line) in accounts
+        except MalformedManifestError:
+            ours = True  # whoever reads it says what is wrong
+        if ours:
+            yield line
 
 
 def _texts(files: Mapping[str, bytes], folder: str, ending: str) -> bytes:

@@ -32,7 +32,7 @@ from .vault import NotInVaultError
 from .vault.packs import unpack, verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .extracts import Extract
     from .model import (
@@ -276,7 +276,7 @@ def _by_instance(rows: Iterable[Standing]) -> dict[str, tuple[Standing, ...]]:
 
 def _root_faults(
     run: Run,
-    rows: tuple[RuleInstance, ...],
+    rows: Sequence[RuleInstance],
     states: Mapping[str, tuple[Standing, ...]],
     assessment: Assessment,
 ) -> Faults:

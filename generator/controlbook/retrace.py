@@ -11,7 +11,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .approve import approve
@@ -21,7 +21,7 @@ from .errors import InvalidFiles
 from .git import CODEOWNERS, ran_backwards
 from .ledger import manifest_path
 from .library import governed, read, with_records
-from .model import Ledger, ManualDocument, Status
+from .model import ManualDocument, Status
 from .narratives import folded
 from .proofs import Trust, granted, prove
 from .record import Record
@@ -29,6 +29,7 @@ from .replay import Replay, Tree, apply
 from .sight import opening_run
 from .staleness import Staleness
 from .subjects import annotations_of
+from .timeline import iso
 from .trail import (
     UNREADABLE,
     Backwards,
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from .git import Landed, Repository
     from .model import (
         Arrival,
+        Assessment,
         Findings,
+        Ledger,
         Library,
         RequirementStatus,
     )
@@ -222,11 +225,14 @@ class _Walk:
         if assessment is None:
             return f"there is no {self.replay.folder}assessment.yml"
         config = self.replay.present.ledger.config
+        if reason := _beyond(self.replay.present.ledger, assessment):
+            return reason
         if opening_run(config[:runs], assessment.period) != opening_run(
             config, self.replay.present.assessment.period
         ):
             return "the period began at another time"
-        ledger = Ledger(
+        ledger = replace(
+            self.replay.present.ledger,
             runs={**self.replay.present.ledger.runs, "config": config[:runs]},
         )
         self._view = _View(library, self._find(tree, library, ledger, runs), ledger)
@@ -359,6 +365,21 @@ def governance(replay: Replay) -> Iterator[GovernanceChange]:
                 tuple(sorted(p for p in changed if _is_record(p))),
             )
         begun = begun or opening in changed
+
+
+def _beyond(ledger: Ledger, assessment: Assessment) -> str:
+    """Say what an assessment covered then and nobody has read now, or nothing.
+
+    Where lists moved out of the manifests, those of today's scope are read.
+    """
+    if ledger.accounts is None:
+        return ""
+    lost = {number for _, number in assessment.accounts} - ledger.accounts
+    if lost:
+        return f"it covered {', '.join(sorted(lost))} then, which it does not now"
+    if ledger.until is not None and assessment.period.end > ledger.until:
+        return f"its period ended at {iso(assessment.period.end)} then"
+    return ""
 
 
 def _papers(controls: Collection[str], libraries: tuple[Library, ...]) -> set[str]:

@@ -19,7 +19,6 @@ from .checkpoints import checkpoint_problems, pinned
 from .digest import NotCanonicalError, digest_of, parse_canonical, sha256
 from .faults import Fault, Faults, lacking, wrong
 from .library import governed
-from .lists import CARRIED
 from .render.manifest import (
     ReleaseError,
     ReleaseManifest,
@@ -225,7 +224,6 @@ def _known(path: str) -> bool:
         path in ALONE
         or RUN.match(path)
         or PACK.match(path)
-        or CARRIED.match(path)
         or BESIDE.match(path)
         or (path.startswith("sources/") and governed(path.removeprefix("sources/")))
     )

@@ -18,7 +18,7 @@ from .repeats import repeats
 from .timeline import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .history import Pieces
     from .model import Assessment, ConfigRule, Ledger, RuleInstance, Run, Standing
@@ -43,6 +43,8 @@ class Sight:
     horizon: Interval
     """From the opening state to the end of collection (or of the period)."""
     runs: tuple[Run, ...]
+    sighted: tuple[coverage.Sighted, ...]
+    """The same, prepared for the rules that controls name."""
     rows: Mapping[str, RuleInstance]
     """instance key → its rule, as the last of these runs has it."""
     pieces: Mapping[tuple[str, str], Pieces]
@@ -68,7 +70,7 @@ class Sight:
         """Give the stretches in which runs could not cover one account × Region."""
         key = (account, region)
         if key not in self.places:
-            self.places[key] = coverage.place_holes(self.runs, account, region)
+            self.places[key] = coverage.place_holes(self.sighted, account, region)
         return self.places[key]
 
     def deployment(
@@ -77,17 +79,21 @@ class Sight:
         """Follow one demanded rule in one account × Region through the runs."""
         key = (evidence, account, region)
         if key not in self.deployed:
-            found = coverage.deployment(evidence, self.runs, account, region)
+            found = coverage.deployment(evidence, self.sighted, account, region)
             self.deployed[key] = found
         return self.deployed[key]
 
 
 def sight_of(
-    ledger: Ledger, opening: tuple[Standing, ...], assessment: Assessment
+    ledger: Ledger,
+    opening: tuple[Standing, ...],
+    assessment: Assessment,
+    identifiers: Collection[str],
 ) -> Sight | None:
     """Bring together what is looked at; None where nothing was ever collected.
 
-    `opening` is the state at the end of `opening_run`'s window.
+    `opening` is the state at the end of `opening_run`'s window; the rules of these
+    identifiers are followed through the runs.
     """
     period = assessment.period
     windows = coverage.windows(ledger.config)
@@ -107,6 +113,7 @@ def sight_of(
         (
             move
             for run in ledger.config
+            if first.window.end < run.window.end and run.window.start < horizon.end
             for move in run.transitions
             if first.window.end <= move.at < horizon.end
         ),
@@ -117,6 +124,7 @@ def sight_of(
         period=period,
         horizon=horizon,
         runs=runs,
+        sighted=coverage.sighted(runs, identifiers),
         rows=rows,
         pieces=pieces,
         by_instance=_by_instance(key for key in pieces if key not in elsewhere),

@@ -46,9 +46,10 @@ from .errors import ControlbookError, Exit, InvalidFiles
 from .faults import Fault, Faults, lacking, wrong
 from .git import Repository
 from .keeping import kept, wanted_by
-from .ledger import examined
+from .later import at_hand
+from .ledger import examined, outlines
 from .library import read, sources_document
-from .lists import of_bundle, stray_faults
+from .lists import of_bundle, of_vault, unread
 from .online import ask, ask_github, lock_faults, open_s3
 from .proofs import Trust, gather, prove, witnesses
 from .provenance import (
@@ -57,6 +58,7 @@ from .provenance import (
     repository_faults,
     review_faults,
 )
+from .reach import NOTHING, reach_of
 from .recount import corrected, hole_faults, name, recount, vault_faults
 from .render.changes import previous
 from .replay import Present
@@ -73,7 +75,7 @@ from .seals import (
 )
 from .tagseal import judge_tag, tag_faults, tag_unchecked
 from .trailarchive import archive_faults
-from .vault import prefix_of
+from .vault import NotInVaultError, prefix_of
 from .vault.directory import DirectoryVault
 from .verdict import Check, Verdict
 
@@ -183,6 +185,8 @@ class _Pass:
     clone: Path | None = None
     checks: list[Check] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
+    partly: tuple[str, ...] = ()
+    """What of the ledger's lists a bundle does not carry."""
     preserved: tuple[Preserved, ...] = ()
     """What the packs hold of Audit Manager."""
 
@@ -214,8 +218,9 @@ class _Pass:
                 "everything else", "there is no release manifest that can be read"
             )
             return
-        ledger, whole = self._ledger(tag)
-        library, assessment = self._sources(manifest, tag)
+        library, assessment, sources = self._sources(manifest, tag)
+        ledger, whole = self._ledger(tag, assessment)
+        self.checks.append(sources)
         opening = None
         if ledger and library and assessment:
             opening = self._evidence(documents, ledger, assessment, whole=whole)
@@ -352,19 +357,23 @@ class _Pass:
         )
         self.not_checked.extend(tag_unchecked(seal, given.trust))
 
-    def _ledger(self, tag: Tag | None) -> tuple[Ledger | None, bool]:
-        """Read the ledger; tell whether it reaches every head that the tag names."""
-        manifests = {
-            path: data
-            for path, data in self._manifests().items()
-            if not path.startswith("evidence/checkpoints/")
-        }
+    def _ledger(
+        self, tag: Tag | None, assessment: Assessment | None
+    ) -> tuple[Ledger | None, bool]:
+        """Read the ledger; tell whether it reaches every head that the tag names.
+
+        Of lists that moved out of it, those are read that the assessment rests on.
+        """
+        manifests = self._runs()
         if not manifests:
             text = "the ledger is absent: there is no run manifest"
             self.step("ledger", 0, [lacking(text)])
             return None, False
         files = self.bundle.files
-        ledger, problems = examined(manifests, of_bundle(files))
+        reach = NOTHING
+        if assessment:
+            reach = reach_of(assessment, outlines(manifests))
+        ledger, problems = examined(manifests, of_bundle(files), reach)
         if problems:
             self.step(
                 "ledger",
@@ -376,16 +385,44 @@ class _Pass:
         whole = Exit.UNAVAILABLE not in {code for code, _ in faults}
         if whole:
             faults += tuple(checkpoint_faults(files, ledger))
-            faults += tuple(stray_faults(ledger, files))
         self.step("ledger", len(manifests), faults)
+        self.partly = tuple(unread(ledger, reach))
+        if self.given.raw is None:
+            for what in self.partly:
+                self.skip(what, "a bundle does not carry them (--raw)")
         return ledger, whole
+
+    def _in_full(self, copy: DirectoryVault, ledger: Ledger) -> Ledger:
+        """Read every list of the ledger in a copy of the vault, if any is unread."""
+        if not self.partly:
+            return ledger
+        faults: list[Fault] = []
+        try:
+            found, problems = examined(self._runs(), of_vault(lambda: copy))
+            faults.extend(wrong(text) for text in problems)
+        except NotInVaultError as error:
+            faults.append(lacking(f"{error.place} is not in the vault's copy"))
+        except ControlbookError as error:
+            faults.append(wrong(str(error)))
+        if faults:
+            for what in self.partly:
+                self.skip(what, "the vault's copy does not give them all")
+        self.step("lists", len(self._runs()), faults)
+        return ledger if faults else found
+
+    def _runs(self) -> dict[str, bytes]:
+        return {
+            path: data
+            for path, data in self._manifests().items()
+            if not path.startswith("evidence/checkpoints/")
+        }
 
     def _manifests(self) -> dict[str, bytes]:
         return {f"evidence/{p}": data for p, data in self.below("ledger/").items()}
 
     def _sources(
         self, manifest: ReleaseManifest, tag: Tag | None
-    ) -> tuple[Library | None, Assessment | None]:
+    ) -> tuple[Library | None, Assessment | None, Check]:
         sources = self.below("sources/")
         faults: list[Fault] = []
         due = b""
@@ -412,8 +449,9 @@ class _Pass:
                 faults.append(wrong(text))
         except InvalidFiles as error:
             faults.extend(wrong(f"sources/{problem}") for problem in error.problems)
-        self.step("sources", len(sources), faults)
-        return library, assessment
+        found = tuple(dict.fromkeys(faults))
+        check = Check(name="sources", count=len(sources), faults=found)
+        return library, assessment, check
 
     def _evidence(
         self,
@@ -449,6 +487,8 @@ class _Pass:
         if raw is None:
             self.skip("the packs in the vault", "no copy of it was given (--raw)")
             return
+        copy = DirectoryVault(raw, prefix_of(library.settings.vault))
+        ledger = self._in_full(copy, ledger)
         objects = [
             (name(run), stored)
             for runs in ledger.runs.values()
@@ -458,10 +498,12 @@ class _Pass:
         objects.extend((paper.path, paper.object) for paper in library.manual.values())
         manifests = {f"ledger/{p}": data for p, data in self.below("ledger/").items()}
         count = len(objects) + len(manifests)
-        copy = DirectoryVault(raw, prefix_of(library.settings.vault))
         self.step("vault", count, vault_faults(copy, objects, manifests))
-        digests = sum(row.digests for run in ledger.cloudtrail for row in run.chains)
-        if digests:
+        chains = [run.chains for run in ledger.cloudtrail if at_hand(run.chains)]
+        digests = sum(row.digests for own in chains for row in own)
+        if len(chains) < len(ledger.cloudtrail):
+            self.skip("CloudTrail's digests", "the lists of them were not read")
+        elif digests:
             self.step("digests", digests, archive_faults(copy, ledger))
 
     def _reviews(self, ledger: Ledger, library: Library) -> None:
@@ -490,8 +532,9 @@ class _Pass:
     def _locks(self, ledger: Ledger, library: Library, assessment: Assessment) -> None:
         """Hold the locks against what is wanted: as recorded, or as the vault says."""
         wanted = wanted_by(assessment, least(library, assessment))
-        items = tuple(kept(library, ledger, self._manifests(), wanted))
+        manifests = self._manifests()
         if self.online is None:
+            items = tuple(kept(library, ledger, manifests, wanted))
             locked = [item for item in items if item.lock_mode not in ("", "none")]
             if locked:
                 self.step("locks", len(locked), lock_faults(locked))
@@ -506,6 +549,8 @@ class _Pass:
         try:
             vault = open_s3(ours or named)
             replica = open_s3(self.online.replica) if self.online.replica else None
+            lists = of_vault(lambda: vault)
+            items = tuple(kept(library, ledger, manifests, wanted, lists))
         except ControlbookError as error:
             self.step("online", 0, [lacking(str(error))])
             return

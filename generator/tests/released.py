@@ -22,7 +22,7 @@ from controlbook.ledger import (
     rule_key,
     state_lines,
 )
-from controlbook.manifest import long_lists
+from controlbook.manifest import long_lists, starts_anew
 from controlbook.model import (
     Contradiction,
     Missing,
@@ -391,6 +391,7 @@ class Example:
             observations=observations,
             contradictions=contradictions,
         )
+        run = replace(run, anew=starts_anew(run, chain))
         lists = tuple(
             self._store(role, pack(lines), stream)
             for role, lines in long_lists(run, previous)
@@ -464,7 +465,7 @@ class Example:
 
     def sign(self) -> None:
         programme = self.programme
-        library, ledger = programme.library, programme.ledger
+        library, ledger = programme.library, programme.ledger_of(NAME)
         found, assessment = programme.findings(NAME), programme.assessment(NAME)
         self.merge(
             {

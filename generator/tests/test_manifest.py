@@ -160,6 +160,7 @@ runs = st.builds(
     collector=pairs,
     expected=rows(places),
     collected=rows(places),
+    anew=st.booleans(),
     missing=rows(values(Missing)),
     pages=counts,
     throttles=counts,

@@ -66,6 +66,7 @@ def attest(options: argparse.Namespace) -> Outcome:
     assessment = programme.assessment(options.assessment)
     findings = programme.findings(assessment.id)
     library = programme.library
+    ledger = programme.ledger_of(assessment.id)
     for name in options.controls:
         if name not in findings.controls:
             message = f"{assessment.id} has no control {name!r} in scope"
@@ -88,9 +89,7 @@ def attest(options: argparse.Namespace) -> Outcome:
                 decision="withdraw" if options.withdraw else "attest",
                 words=words,
                 acknowledged=findings.controls[name].ids,
-                subject=control_subject(
-                    library, findings, programme.ledger, assessment, name
-                ),
+                subject=control_subject(library, findings, ledger, assessment, name),
             )
             for name in options.controls
         ],
@@ -104,6 +103,7 @@ def signoff(options: argparse.Namespace) -> Outcome:
     assessment = programme.assessment(options.assessment)
     findings = programme.findings(assessment.id)
     library = programme.library
+    ledger = programme.ledger_of(assessment.id)
     framework = library.frameworks[assessment.framework]
     for number in options.requirements:
         if number not in findings.requirements:
@@ -134,7 +134,7 @@ def signoff(options: argparse.Namespace) -> Outcome:
                 words=words,
                 acknowledged=findings.requirements[number].ids,
                 subject=requirement_subject(
-                    library, findings, programme.ledger, assessment, number
+                    library, findings, ledger, assessment, number
                 ),
             )
             for number in options.requirements

@@ -68,6 +68,8 @@ def _findings(programme: Programme) -> tuple[dict[str, Findings], list[str]]:
             if error.code is not Exit.UNAVAILABLE:
                 raise
             notes.append(f"{name}: annotations not compared with the facts ({error})")
+        else:
+            notes += [f"{name}: {what}" for what in programme.unread(name)]
     return findings, notes
 
 

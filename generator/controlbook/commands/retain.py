@@ -57,7 +57,9 @@ def retain(options: argparse.Namespace) -> Outcome:
         if path.startswith("evidence/") and not path.startswith("evidence/manual/")
     }
     wanted = _wanted(programme.library)
-    items = _distinct(kept(programme.library, ledger, manifests, wanted))
+    items = _distinct(
+        kept(programme.library, ledger, manifests, wanted, programme.lists)
+    )
     histories = vault.history("ledger/")
     results: list[_Result] = []
     with Progress("locks", quiet=options.quiet) as progress:

@@ -56,7 +56,7 @@ def state(options: argparse.Namespace) -> Outcome:
     runs = programme.ledger.config
     tiled = windows(runs)
     moment = now(options.at) if options.at or not tiled else tiled[-1].window.end
-    base = base_of(runs, moment)
+    base = base_of(programme.ledger_at(moment).config, moment)
     rows = states_at(base, programme.state_after(base.run), moment)
     head = f"at {iso(moment)}, by run config {base.run.seq:06d}"
     if base.within is not base.run:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from controlbook.timeline import Instant, Interval
 
@@ -337,7 +337,11 @@ class Pull:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run manifest: what Git keeps of one collection of one stream."""
+    """One run manifest: what Git keeps of one collection of one stream.
+
+    A list that moved out of it, and that its reader did not need, is a `Later` (lists
+    are read when they are looked at), never an empty one.
+    """
 
     stream: str
     seq: int
@@ -359,23 +363,23 @@ class Run:
     """directory | s3"""
     collector: tuple[tuple[str, str], ...]
     """(name, version, commit, lock_sha256), sorted."""
-    expected: tuple[tuple[str, str], ...]
+    expected: Sequence[tuple[str, str]]
     """(account, region) that the scopes and Organizations demand."""
-    collected: tuple[tuple[str, str], ...]
-    missing: tuple[Missing, ...]
+    collected: Sequence[tuple[str, str]]
+    missing: Sequence[Missing]
     pages: int
     throttles: int
     complete: bool
-    queries: tuple[tuple[str, str], ...]
+    queries: Sequence[tuple[str, str]]
     """(API, canonical JSON of its exact parameters)"""
     counts: tuple[tuple[str, int], ...]
-    rules: tuple[RuleInstance, ...]
+    rules: Sequence[RuleInstance]
     """Every rule instance in force at the window's end, inherited ones included."""
     rules_root: str
-    transitions: tuple[Transition, ...]
-    pulls: tuple[Pull, ...]
+    transitions: Sequence[Transition]
+    pulls: Sequence[Pull]
     objects: tuple[StoredObject, ...]
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
     """Disagreements and oddities that the run saw, in plain words."""
     corrects: int = 0
     """Of a correction: the first seq whose window it adds to; else 0."""
@@ -383,17 +387,19 @@ class Run:
     """(assessment, digest of its accounts, Regions and period), sorted."""
     organizations_sha256: str = ""
     """Digest of the Organizations list that the run saw."""
-    observations: tuple[Observation, ...] = ()
+    observations: Sequence[Observation] = ()
     """What a stream other than `config` saw, sorted."""
-    asked: tuple[tuple[str, str], ...] = ()
+    asked: Sequence[tuple[str, str]] = ()
     """(source, event) of every event query that the run answers, sorted."""
-    event_counts: tuple[EventCount, ...] = ()
-    events: tuple[Event, ...] = ()
+    event_counts: Sequence[EventCount] = ()
+    events: Sequence[Event] = ()
     """The first events of each query and place; the record pack holds all."""
-    chains: tuple[DigestChain, ...] = ()
+    chains: Sequence[DigestChain] = ()
     """One per account × Region; none where LookupEvents was asked."""
-    contradictions: tuple[Contradiction, ...] = ()
+    contradictions: Sequence[Contradiction] = ()
     """Of what the run read anew in Audit Manager, sorted; never only the first."""
+    anew: bool = False
+    """Its manifest holds every rule instance, not what changed of those before."""
 
     @property
     def demo(self) -> bool:
@@ -409,6 +415,10 @@ class Ledger:
 
     runs: Mapping[str, tuple[Run, ...]]
     """stream → its runs by seq."""
+    accounts: frozenset[str] | None = None
+    """Of a ledger whose lists moved: whose rows were read; None: everybody's."""
+    until: Instant | None = None
+    """Of such a ledger: no run whose window starts later has rules; None: all have."""
 
     @property
     def config(self) -> tuple[Run, ...]:

@@ -22,10 +22,10 @@ from controlbook.digest import canonical, digest_of, sha256
 from controlbook.errors import ControlbookError, Exit
 from controlbook.extracts import carried_packs, extract, whole
 from controlbook.library import governed, sources_document
-from controlbook.lists import carried_lists, carried_path
+from controlbook.lists import carried_form, carried_lists, carried_path, of_vault
 from controlbook.preserved import packs_of
 from controlbook.timeline import to_datetime
-from controlbook.vault.packs import unpack
+from controlbook.vault.packs import records_of, unpack
 
 from . import workbook
 from .figures import figures
@@ -226,10 +226,10 @@ def _packs(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
 
 
 def _lists(report: Report, vault: Vault) -> Iterator[tuple[str, bytes]]:
-    for stored in carried_lists(report.ledger):
-        body = vault.get(stored.key, stored.version_id)
-        unpack(body, stored)
-        yield carried_path(stored), body
+    lists = of_vault(lambda: vault)
+    for stored, depth in carried_lists(report.ledger, report.assessment, lists):
+        lines = records_of(vault.get(stored.key, stored.version_id), stored)
+        yield carried_path(stored), carried_form(stored, lines, depth)
 
 
 def _folder(root: Path) -> Iterator[tuple[str, bytes]]:

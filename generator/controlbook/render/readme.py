@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlbook.lists import carried_lists
 from controlbook.timeline import iso
 
 from .oscal import VERSION
@@ -58,7 +57,7 @@ something needed for the check is not there. Each names what it did *not* check.
 | `ledger/` | one manifest per collection run: what was asked, of whom, what came back |
 | `sources/` | controls, framework, scope, annotations, sign-offs at the commit |
 | `sources.json` | the same, parsed, for `verify.py` |
-{lists}| `packs/` | records behind the report; `#…` is one out of scope |
+| `packs/` | records behind the report, long lists too; `#…` is one out of scope |
 
 ## What no check here can show
 {limits}
@@ -66,9 +65,6 @@ something needed for the check is not there. Each names what it did *not* check.
 Nor that this tag is the one that everybody has: compare the facts root with the one
 that you got by another way.
 """
-
-
-_LISTS = "| `lists/` | lists that were too long for their manifests in `ledger/` |\n"
 
 
 def readme(report: Report) -> bytes:
@@ -87,5 +83,4 @@ def readme(report: Report) -> bytes:
         root=report.facts_root,
         oscal=VERSION,
         limits="\n".join(f"- {limit}" for limit in CANNOT_BE_PROVEN),
-        lists=_LISTS if any(carried_lists(report.ledger)) else "",
     ).encode()

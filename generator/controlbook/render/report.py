@@ -160,9 +160,9 @@ class Report:
             run
             for _, runs in sorted(self.ledger.runs.items())
             for run in runs
-            if run.observations
-            and run.window.end >= period.start
+            if run.window.end >= period.start
             and (run.stream in FOLLOWING or run.window.start < period.end)
+            and run.observations
         )
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from controlbook.later import at_hand
 from controlbook.model import ALL
 
 if TYPE_CHECKING:
@@ -40,9 +41,15 @@ class Tick:
 
 
 def ticks(ledger: Ledger) -> tuple[Tick, ...]:
-    """Run every check over the runs that a report rests on."""
+    """Run every check over the runs that a report rests on.
+
+    Where lists moved out of the manifests, places and rules are those that were read.
+    """
     streams = [runs for _, runs in sorted(ledger.runs.items()) if runs]
     config = ledger.config
+    ours = ledger.accounts
+    read = [run for run in config if at_hand(run.expected, run.collected, run.missing)]
+    ruled = [run for run in config if at_hand(run.rules)]
     return (
         Tick(
             mark="H",
@@ -63,15 +70,15 @@ def ticks(ledger: Ledger) -> tuple[Tick, ...]:
             name="Reconciled",
             meaning="every expected account and Region was collected, or is named as "
             "missing with its reason",
-            covered=sum(len(run.expected) for run in config),
-            failures=tuple(_places(config)),
+            covered=sum(len(_of(run.expected, ours)) for run in read),
+            failures=tuple(_places(read, ours)),
         ),
         Tick(
             mark="Σ",
             name="Footed",
             meaning="the counts by state add up to each rule's population",
-            covered=sum(len(run.rules) for run in config),
-            failures=tuple(_sums(config)),
+            covered=sum(len(run.rules) for run in ruled),
+            failures=tuple(_sums(ruled)),
         ),
     )
 
@@ -89,9 +96,15 @@ def _tiling(runs: tuple[Run, ...]) -> Iterable[str]:
             yield f"{after.stream} {after.seq}"
 
 
-def _places(runs: tuple[Run, ...]) -> Iterable[str]:
+def _of(
+    places: Iterable[tuple[str, str]], accounts: frozenset[str] | None
+) -> set[tuple[str, str]]:
+    return {place for place in places if accounts is None or place[0] in accounts}
+
+
+def _places(runs: Iterable[Run], accounts: frozenset[str] | None) -> Iterable[str]:
     for run in runs:
-        lacking = set(run.expected) - set(run.collected)
+        lacking = _of(run.expected, accounts) - set(run.collected)
         if any(not _named(run, account, region) for account, region in lacking):
             yield f"{run.stream} {run.seq}"
 
@@ -103,7 +116,7 @@ def _named(run: Run, account: str, region: str) -> bool:
     )
 
 
-def _sums(runs: tuple[Run, ...]) -> Iterable[str]:
+def _sums(runs: Iterable[Run]) -> Iterable[str]:
     for run in runs:
         for row in run.rules:
             if sum(number for _, number in row.counts) != row.population:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Pull,
         RuleInstance,
         Run,
+        StoredObject,
         Transition,
     )
     from controlbook.vault.packs import Pack
@@ -57,6 +58,12 @@ class Past:
     """Reads the last run's state pack, record by record."""
     records: Callable[[Run], tuple[bytes, ...]] = lambda _run: ()
     """Reads the record pack of an earlier run."""
+    listed: Callable[[Run], tuple[StoredObject, ...]] = lambda _run: ()
+    """Reads which source packs an earlier run stored, where its manifest cannot say."""
+
+    def objects(self, run: Run) -> tuple[StoredObject, ...]:
+        """Give every object that an earlier run stored."""
+        return (*run.objects, *self.listed(run))
 
     @property
     def last(self) -> Run | None:

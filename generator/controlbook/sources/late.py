@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controlbook.timeline import Interval, iso
+from controlbook.timeline import DAY, Interval, iso
 
 from .book import book_of
 from .fold import Deployment, Fold
@@ -57,7 +57,7 @@ def take_in(
 ) -> Late:
     """Move the head by what was captured before `start` and not taken in yet."""
     late = Late()
-    seen = {stored.sha256 for run in past.runs for stored in run.objects}
+    seen = _stored(files, past, start)
     fresh: dict[Place, list[HistoryFile]] = {}
     for place in sorted(files.keys() & head.collected):
         for file in files[place]:
@@ -78,6 +78,22 @@ def take_in(
         late.pack = head.book.rewritten({place: sheets[place] for place in late.places})
         head.book = book_of(late.pack)
     return late
+
+
+def _stored(
+    files: Mapping[Place, tuple[HistoryFile, ...]], past: Past, start: Instant
+) -> set[str]:
+    """Give what the runs stored that may have stored one of these files."""
+    times = [item.at for own in files.values() for file in own for item in file.items]
+    if min(times, default=start) >= start:
+        return set()
+    return {
+        stored.sha256
+        for run in past.runs
+        # A run stores what is written until it looks, a day after its window at most.
+        if run.window.end + DAY > min(times)
+        for stored in past.objects(run)
+    }
 
 
 def _known(past: Past, files: list[HistoryFile]) -> dict[Place, set[Moment]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from controlbook.later import at_hand
 from controlbook.model import (
     ConfigRule,
     ManualDocument,
@@ -325,10 +326,11 @@ class View:
 
     @cached_property
     def rule_rows(self) -> dict[str, RuleInstance]:
-        """The rule instances of the scope as the last run saw them, by key."""
+        """The rule instances of the scope as the last run read saw them, by key."""
         assessment = self.report.assessment
         accounts = {number for _, number in assessment.accounts}
-        rows = self.last_run.rules if self.last_run else ()
+        runs = reversed(self.report.ledger.config)
+        rows = next((run.rules for run in runs if at_hand(run.rules)), ())
         return {
             row.key: row
             for row in rows
