@@ -478,6 +478,7 @@ class Example:
                     base=programme.commit,
                     ids=own.ids,
                     subject=control_subject(library, found, ledger, assessment, name),
+                    before=programme.files.get(f"signoffs/{NAME}/controls/{name}.yml"),
                 )
                 for name, own in found.controls.items()
             },
@@ -498,6 +499,9 @@ class Example:
                     ids=found.requirements[number].ids,
                     subject=requirement_subject(
                         library, found, ledger, assessment, number
+                    ),
+                    before=programme.files.get(
+                        f"signoffs/{NAME}/requirements/{number}.yml"
                     ),
                 )
                 for number in assessment.requirements
@@ -699,8 +703,12 @@ def record(  # noqa: PLR0913 - and a sign-off
     base: str,
     ids: tuple[str, ...],
     subject: tuple[tuple[str, str], ...],
+    before: bytes | None = None,
 ) -> bytes:
-    """Write an attestation or a sign-off by hand, as `attest` and `signoff` do."""
+    """Write an attestation or a sign-off by hand, as `attest` and `signoff` do.
+
+    `before` is the version that it replaces.
+    """
     owner = kind == "control"
     listed = ", ".join(f'"{name}"' for name in ids)
     lines = [
@@ -716,7 +724,7 @@ def record(  # noqa: PLR0913 - and a sign-off
         "  I read the evidence and the annotations, and they agree.",
         f"acknowledged: [{listed}]",
         f'claimed_at: "{iso(at)}"',
-        f'prev: "{ZERO}"',
+        f'prev: "{sha256(before) if before else ZERO}"',
         f'base: "{base}"',
         'generator: "controlbook 0.1.0"',
         "subject:",
