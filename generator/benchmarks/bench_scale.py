@@ -19,14 +19,16 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,6 @@ from controlbook.model import Assessment, RuleInstance, Run, Settings
 from controlbook.sources import Past, Scope
 from controlbook.sources.aws import Connections
 from controlbook.sources.config import ConfigSource
-from controlbook.sources.crew import processes
 from controlbook.sources.head import counted
 from controlbook.timeline import DAY, HOUR, Instant, Interval, iso
 from controlbook.vault.packs import Pack, Packer, records_of
@@ -194,16 +195,31 @@ def cpu() -> float:
     return sum(row.ru_utime + row.ru_stime for row in used)
 
 
-def peak_mib() -> int:
-    """Give the largest resident size since it was last reset."""
-    text = Path("/proc/self/status").read_text()
+def peak_mib(pid: int | str = "self") -> int:
+    """Give the largest resident size of a process since it was last reset."""
+    text = Path(f"/proc/{pid}/status").read_text()
     (line,) = [row for row in text.splitlines() if row.startswith("VmHWM")]
     return int(line.split()[1]) // 1024
 
 
-def children_mib() -> int:
-    """Give the largest resident size of any process that this one has had."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+class Crew(threading.Thread):
+    """Watches the processes that this one has, for as long as they live.
+
+    What the kernel counts of children that ended begins with their parent's size.
+    """
+
+    def __init__(self) -> None:
+        """Watch nobody yet."""
+        super().__init__(daemon=True)
+        self.peaks: dict[int, int] = {}
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Look every tenth of a second."""
+        while not self.over.wait(0.1):
+            for process in multiprocessing.active_children():
+                with suppress(OSError, ValueError):
+                    self.peaks[process.pid or 0] = peak_mib(process.pid or 0)
 
 
 def main() -> int:
@@ -234,14 +250,16 @@ def main() -> int:
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")
         before = peak_mib()
-        size = processes(len(scope.places))
+        crew = Crew()
+        crew.start()
         clock, spent = time.perf_counter(), cpu()
         (reading,) = source.read(((WINDOW, scope),), past, NOW)
         clock, spent = time.perf_counter() - clock, cpu() - spent
-        peak = peak_mib() + size * children_mib()
+        crew.over.set()
+        peak = peak_mib() + sum(crew.peaks.values())
         with urllib.request.urlopen(f"{url}/_calls") as answer:  # noqa: S310 - ours
             asked = json.load(answer)
-    return report(org, reading, (clock, spent), (before, peak), asked, size)
+    return report(org, reading, (clock, spent), (before, peak), asked, len(crew.peaks))
 
 
 def report(

@@ -91,7 +91,14 @@ def test_t33_git_finishes_when_its_callers_whole_group_is_killed(
 
 
 @pytest.mark.threat("T33")
-@pytest.mark.parametrize("lock", ["index.lock", "HEAD.lock", "refs/heads/main.lock"])
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "index.lock",
+        pytest.param("HEAD.lock", marks=pytest.mark.slow),
+        pytest.param("refs/heads/main.lock", marks=pytest.mark.slow),
+    ],
+)
 def test_t33_a_lock_that_was_left_behind_is_named_and_nothing_is_lost(
     tmp_path: Path, whole: dict[str, bytes], lock: str
 ) -> None:

@@ -49,17 +49,29 @@ def tree_of(data: bytes) -> Tree:
     return plain(node)
 
 
+LONG = 100_000
+"""Bytes of a file that takes seconds to go through."""
+FILES = [
+    pytest.param(
+        path,
+        id=str(path.relative_to(ROOT)),
+        marks=[pytest.mark.slow] if path.stat().st_size > LONG else [],
+    )
+    for path in CONTENT
+]
+
+
 def test_there_is_content_to_try() -> None:
     assert len(CONTENT) > 20
 
 
-@pytest.mark.parametrize("path", CONTENT, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES)
 def test_an_edit_that_changes_nothing_gives_the_same_bytes(path: Path) -> None:
     data = path.read_bytes()
     assert edited(str(path), data, lambda _: None) == data
 
 
-@pytest.mark.parametrize("path", CONTENT, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES)
 def test_a_new_last_key_leaves_every_line_of_a_file_alone(path: Path) -> None:
     data = path.read_bytes()
 

@@ -135,6 +135,7 @@ def test_the_bundle_verifies_with_raw_evidence_and_without_us(
     subprocess.run(["git", "clone", "-q", folder / "repo.bundle", clone], check=True)
 
 
+@pytest.mark.slow
 def test_a_second_build_elsewhere_gives_the_same_bytes(
     demo: Demo, tmp_path: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_failing_build_leaves_what_was_there(demo: Demo, tmp_path: Path) -> No
     assert [path.name for path in clone.glob(".build-*")] == []
 
 
+@pytest.mark.slow
 def test_licensed_text_reaches_the_site_of_an_internal_draft_and_nothing_else(
     demo: Demo, tmp_path: Path
 ) -> None:
