@@ -595,7 +595,10 @@ def outline_in(data: bytes) -> Outline | None:
         window = INTERVAL.read(tree["window"])
         roles = [row["role"] for row in tree.get("objects", ())]
         anew = tree.get("anew") == "yes"
-        return Outline(tree["seq"], tree["kind"], window, anew, moved_among(roles))
+        seq, kind = tree["seq"], tree["kind"]
+        if type(seq) is not int or {type(text) for text in (kind, *roles)} != {str}:
+            return None
+        return Outline(seq, kind, window, anew, moved_among(roles))
     except (MalformedManifestError, LookupError, TypeError, ValueError):
         return None
 

@@ -218,6 +218,10 @@ def _event_faults(
                 )
 
 
+_UNREADABLE = (ControlbookError, LookupError, TypeError, ValueError, AttributeError)
+"""What odd JSON makes a reader of GitHub's answers raise."""
+
+
 def _review_faults(ledger: Ledger, extracts: Mapping[str, Extract]) -> Faults:
     """Read GitHub's captured answers again, and compare (T57)."""
     for run in ledger.runs.get("reviews", ()):
@@ -227,7 +231,7 @@ def _review_faults(ledger: Ledger, extracts: Mapping[str, Extract]) -> Faults:
                 continue
             try:
                 pulls, _ = read_pulls(read_answer(line) for line in own.records)
-            except (ControlbookError, LookupError, TypeError, ValueError) as error:
+            except _UNREADABLE as error:
                 yield wrong(f"{name(run)}: its captured answers are none: {error}")
                 continue
             again, claimed = set(pulls), set(run.pulls)

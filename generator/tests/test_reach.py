@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from controlbook.digest import canonical
+from controlbook.manifest import TYPE, outline_in
 from controlbook.reach import NOTHING, Outline, Reach, opened
 from controlbook.timeline import DAY, Instant, Interval, instant
 
@@ -81,3 +83,14 @@ def test_other_streams_may_speak_of_days_before_and_reviews_come_after_all() -> 
 def test_where_no_list_moved_everything_is_read() -> None:
     runs = [day(seq, moved=frozenset()) for seq in range(1, 4)]
     assert Reach(span=days(9, 9)).depths("config", runs) == {}
+
+
+@pytest.mark.threat("T20")
+@pytest.mark.parametrize(
+    "odd", [{"seq": "5"}, {"kind": 7}, {"objects": [{"role": {}}]}, {"objects": 7}]
+)
+def test_t20_what_is_no_manifest_has_no_outline(odd: dict[str, object]) -> None:
+    window = {"start": "2028-01-01T00:00:00Z", "end": "2028-01-02T00:00:00Z"}
+    tree = {"type": TYPE, "seq": 5, "kind": "regular", "window": window, "objects": []}
+    assert outline_in(canonical(tree))
+    assert outline_in(canonical(tree | odd)) is None

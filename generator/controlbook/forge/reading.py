@@ -148,7 +148,8 @@ def _cut(parts: Mapping[str, list[Any]]) -> Iterator[str]:
 def _refusals(rules: Iterable[Answer]) -> Iterator[str]:
     for answer in rules:
         if answer.status != HTTPStatus.OK:
-            said = _json(answer).get("message", "")
+            read = _json(answer)
+            said = read.get("message", "") if isinstance(read, dict) else ""
             yield f"GitHub does not tell {answer.request.split(' ')[1]}: {_text(said)}"
 
 
