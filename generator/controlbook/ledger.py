@@ -17,7 +17,6 @@ Rules enforced here:
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +24,11 @@ from .digest import (
     ZERO,
     NotCanonicalError,
     canonical,
-    digest_of,
     parse_canonical,
     sha256,
 )
 from .errors import ControlbookError, Exit
 from .eventrows import event_problems
-from .inforce import RulesInForce
 from .later import at_hand
 from .manifest import (
     MalformedManifestError,
@@ -42,6 +39,7 @@ from .manifest import (
     read_manifest,
 )
 from .model import Ledger, Standing, State
+from .moving import Movement, rule_key
 from .observations import observation_problems
 from .reach import NOTHING, WHOLE
 from .timeline import DAY, instant, iso
@@ -49,7 +47,6 @@ from .timeline import DAY, instant, iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from .inforce import RuleChanges
     from .manifest import Lists
     from .model import RuleInstance, Run, Transition
     from .reach import Depth, Outline, Reach
@@ -96,17 +93,6 @@ class LedgerError(ControlbookError):
 def manifest_path(stream: str, seq: int) -> str:
     """Give the path of a run manifest in the repository."""
     return f"evidence/{stream}/{seq:06d}.json"
-
-
-def rule_key(
-    identifier: str,
-    parameters: Iterable[tuple[str, str]],
-    account: str,
-    region: str,
-) -> str:
-    """Give the key of a rule instance: 16 hex digits over what it checks, and where."""
-    pairs = [list(pair) for pair in sorted(parameters)]
-    return digest_of([identifier, pairs, account, region])[:16]
 
 
 # --- the chain -------------------------------------------------------------------
@@ -238,8 +224,7 @@ class Chain:
         self._ids: dict[str, int] = {}
         self._windows: dict[Interval, int] = {}
         self._end: Instant | None = None
-        self._states: dict[tuple[str, str], State] = {}
-        self._rules = RulesInForce()
+        self._movement = Movement()
 
     def add(self, seq: int, data: bytes) -> None:
         """Take the next manifest in; what is wrong goes to `problems`."""
@@ -280,13 +265,12 @@ class Chain:
             self.problems.append((place, f"rules: {error}"))
             return
         self.runs[-1] = last = replace(self.runs[-1], rules=rules)
-        self._rules.take(rules)
-        found = _sum_problems(last, self._rules, {}, WHOLE)
+        found = self._movement.begin(last, WHOLE)
         self.problems.extend((place, text) for text in found)
 
     def rules_root(self, rules: Iterable[RuleInstance]) -> str:
         """Give the root over rules that are to follow, without reading all again."""
-        return self._rules.root_over(rules)
+        return self._movement.rules_root(rules)
 
     def _check(self, run: Run, seq: int, depth: Depth) -> Iterator[str]:
         previous = self.runs[-1] if self.runs else None
@@ -301,10 +285,7 @@ class Chain:
         yield from _clock_problems(run, previous)
         if depth.rules:
             inherits = previous is not None and at_hand(previous.rules)
-            changes = self._rules.take(run.rules)
-            yield from _sum_problems(run, self._rules, changes, depth)
-            if at_hand(run.transitions):
-                yield from self._transition_problems(run, changes, first=not inherits)
+            yield from self._movement.take(run, depth, inherits=inherits)
         own = _of_accounts(run, depth)
         if at_hand(own.expected, own.collected, own.missing):
             yield from _coverage_problems(own)
@@ -326,44 +307,6 @@ class Chain:
         twin = self._ids.setdefault(run.run_id, seq)
         if twin != seq:
             yield f"run id {run.run_id} stands in seq {twin} already"
-
-    def _transition_problems(
-        self, run: Run, changes: RuleChanges, *, first: bool
-    ) -> Iterator[str]:
-        if list(run.transitions) != sorted(run.transitions):
-            yield "transitions are not in order"
-        moved: dict[str, Counter[str]] = {}
-        for change in run.transitions:
-            old, new = changes.get(change.instance, (None, None))
-            row = new or old or self._rules.get(change.instance)
-            yield from self._change_problems(change, run, row)
-            delta = moved.setdefault(change.instance, Counter())
-            delta[change.before.value] -= 1
-            delta[change.after.value] += 1
-        if not first:
-            yield from _movement_problems(self._rules, changes, moved)
-
-    def _change_problems(
-        self, change: Transition, run: Run, row: RuleInstance | None
-    ) -> Iterator[str]:
-        name = f"transition of {change.resource} under {change.rule} at"
-        name = f"{name} {iso(change.at)}"
-        if row is None:
-            yield f"{name}: rule instance {change.instance} is not in force"
-        elif (row.rule, row.account, row.region) != (
-            change.rule,
-            change.account,
-            change.region,
-        ):
-            yield f"{name}: rule or place differ from instance {change.instance}"
-        if not run.window.contains(change.at):
-            yield f"{name}: lies outside the run's window"
-        if change.before == change.after:
-            yield f"{name}: changes nothing"
-        last = self._states.get((change.instance, change.resource), change.before)
-        if last != change.before:
-            yield f"{name}: leaves {change.before}, but the state before is {last}"
-        self._states[change.instance, change.resource] = change.after
 
 
 def _window_problems(
@@ -426,53 +369,6 @@ def _of_accounts(run: Run, depth: Depth) -> Run:
         if at_hand(places):
             own[name] = tuple(place for place in places if depth.of(place[0]))
     return replace(run, **own)
-
-
-def _sum_problems(
-    run: Run, rules: RulesInForce, changes: RuleChanges, depth: Depth
-) -> Iterator[str]:
-    # An inherited row is the very row that an earlier manifest was checked with.
-    for _, row in changes.values():
-        if row:
-            yield from _row_problems(row)
-    if depth.accounts is not None:
-        return
-    if dict(run.counts) != {s: count for s, count in rules.counts.items() if count}:
-        yield "sums: counts differ from the sum over the rules"
-    if run.rules_root != rules.root:
-        yield f"rules_root is {run.rules_root[:16]}…, the rules give {rules.root[:16]}…"
-    states = [stored for stored in run.objects if stored.role == "state"]
-    places = rules.places
-    if places and [stored.records for stored in states] != [places]:
-        yield "sums: one state pack with one record per account × Region is due"
-
-
-def _row_problems(row: RuleInstance) -> Iterator[str]:
-    counted = sum(count for _, count in row.counts)
-    if counted != row.population:
-        yield (
-            f"sums: rule {row.rule} in {row.account} {row.region} counts"
-            f" {counted} resources of {row.population}"
-        )
-    if row.key != rule_key(row.identifier, row.parameters, row.account, row.region):
-        yield f"rules: key {row.key} is not that of {row.rule} in {row.account}"
-
-
-def _movement_problems(
-    rules: RulesInForce, changes: RuleChanges, moved: Mapping[str, Counter[str]]
-) -> Iterator[str]:
-    for key in sorted({*changes, *moved}):
-        same = rules.get(key)
-        old, new = changes.get(key, (same, same))
-        due = Counter(dict(old.counts) if old else {})
-        due.update(moved.get(key, {}))
-        due.pop(State.ABSENT.value, None)
-        row = new or old
-        name = f"rule {row.rule} in {row.account} {row.region}" if row else key
-        if {s: n for s, n in due.items() if n} != (dict(new.counts) if new else {}):
-            yield f"sums: {name}: the transitions do not lead to its counts"
-        elif old and new and key not in moved and old.records_root != new.records_root:
-            yield f"records_root of {name} changed without a transition"
 
 
 # --- states ------------------------------------------------------------------------
