@@ -7,12 +7,14 @@ Rules enforced here:
 - a deviation is one interval of one resource under one rule, with its true start;
 - a gap is one interval of one cause, however many resources it touches;
 - ids do not depend on the end of the interval, nor on who looks at it;
-- deviations under rules that no control names are listed, not lost.
+- deviations under rules that no control names are listed, not lost;
+- rules are judged part after part of the ledger: what an account's rules show depends
+  on no other account.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import observed
@@ -35,29 +37,34 @@ from .model import (
     ManualDocument,
     ObservedResult,
     PlaceObserved,
+    Recorded,
     RequirementFindings,
     RuleResult,
     SecurityHubControl,
+    Share,
     Snapshot,
-    Standing,
 )
 from .occurrences import occurrences
-from .sight import sight_of
+from .opened import Opened
+from .recorded import record
+from .sight import horizon_of, sight_of
 from .timeline import Interval, subtract, union
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .history import Piece
-    from .model import Ledger, ManualEvidence
+    from .model import Disagreement, Ledger, ManualEvidence, Standing
     from .sight import Sight
     from .timeline import Intervals
+
+    Opening = tuple[Standing, ...] | Opened
 
 
 def assess(
     library: Library,
     ledger: Ledger,
-    opening: tuple[Standing, ...],
+    opening: Opening,
     assessment: Assessment,
 ) -> Findings:
     """Derive everything that the evidence says about one assessment.
@@ -67,28 +74,21 @@ def assess(
     """
     framework = library.frameworks[assessment.framework]
     in_scope = [framework.requirements[n] for n in assessment.requirements]
-    control_ids = sorted({c for item in in_scope for c in item.controls})
-    identifiers = {
-        evidence.identifier
-        for name in control_ids
-        for evidence in library.controls[name].evidence
-        if isinstance(evidence, ConfigRule)
+    names = sorted({c for item in in_scope for c in item.controls})
+    horizon = horizon_of(ledger, assessment.period)
+    gathered = {
+        name: _Gathered(library, ledger, assessment, name, horizon) for name in names
     }
-    sight = sight_of(ledger, opening, assessment, identifiers)
+    whole = _Whole()
+    for part in ledger.parts():
+        whole.take(part, opening, assessment, gathered)
+    contradicted = whole.disagreements
     controls = {
-        name: _control(library, assessment, sight, ledger, name) for name in control_ids
+        name: own.findings(concerning(library.controls[name], contradicted))
+        for name, own in gathered.items()
     }
-    contradicted = disagreements(ledger, assessment, _our_record(sight))
-    controls = {
-        name: replace(
-            own, disagreements=concerning(library.controls[name], contradicted)
-        )
-        for name, own in controls.items()
-    }
-    deviations = in_order(
-        d for findings in controls.values() for d in findings.deviations
-    )
-    collected = sight.span if sight else None
+    deviations = in_order(d for own in controls.values() for d in own.deviations)
+    collected = horizon and Interval(assessment.period.start, horizon.end)
     return Findings(
         assessment=assessment.id,
         collected=collected,
@@ -107,79 +107,156 @@ def assess(
         },
         deviations=deviations,
         gaps=in_order(g for findings in controls.values() for g in findings.gaps),
-        unmapped=unmapped(assessment, sight, {d.id for d in deviations}),
+        unmapped=in_order(whole.unmapped),
         disagreements=contradicted,
+        recorded=whole.recorded,
     )
+
+
+class _Whole:
+    """What the parts of a ledger say together, beside that on each control."""
+
+    def __init__(self) -> None:
+        self.unmapped: list[Deviation] = []
+        self.recorded = Recorded()
+        self._contradicted: list[Disagreement] = []
+
+    @property
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        found = sorted(self._contradicted, key=lambda row: (row.found.at, row.found))
+        return tuple(found)
+
+    def take(
+        self,
+        part: Ledger,
+        opening: Opening,
+        assessment: Assessment,
+        gathered: Mapping[str, _Gathered],
+    ) -> None:
+        """Judge what one part says of its accounts."""
+        scope = assessment.of(part.accounts)
+        demands = {each for own in gathered.values() for each in own.rules}
+        states = opening.of(part.accounts) if isinstance(opening, Opened) else opening
+        sight = sight_of(part, states, scope, {each.identifier for each in demands})
+        mapped = {name for own in gathered.values() for name in own.take(scope, sight)}
+        self.unmapped += unmapped(scope, sight, mapped)
+        self._contradicted += disagreements(part, scope, _our_record(sight))
+        record(self.recorded, part, scope, demands)
 
 
 def _our_record(sight: Sight | None) -> Callable[[], OurRecord]:
     """Lay out our record for comparison, if anything has to be compared."""
 
-    def record() -> OurRecord:
+    def laid_out() -> OurRecord:
         if sight is None:
             return OurRecord(pieces={}, reach=None)
         rules = {row.key: row for run in sight.runs for row in run.rules}
         return OurRecord.made(sight.pieces, rules, sight.horizon)
 
-    return record
+    return laid_out
 
 
-def _control(
-    library: Library,
-    assessment: Assessment,
-    sight: Sight | None,
-    ledger: Ledger,
-    name: str,
-) -> ControlFindings:
-    control = library.controls[name]
-    rules: list[RuleResult] = []
-    deviations: list[Deviation] = []
-    gaps: list[Gap] = []
-    documents: list[str] = []
-    looks: list[ObservedResult] = []
-    events: list[EventResult] = []
-    for evidence in control.evidence:
-        match evidence:
-            case ConfigRule():
-                result, found, missing = demanded(assessment, sight, evidence)
-                rules.append(result)
-                deviations.extend(found)
-                gaps.extend(missing)
-            case ManualDocument(document=document):
-                paper = library.manual.get(document)
-                documents.extend([document] if paper else [])
-                gaps.extend(_document_gaps(assessment, evidence, paper))
-            case Snapshot() | SecurityHubControl():
-                looked, found, missing = _looked(assessment, sight, ledger, evidence)
-                looks.append(looked)
-                deviations.extend(found)
-                gaps.extend(missing)
-            case EventQuery():
-                until = sight.span.end if sight else None
-                seen = occurrences(evidence, ledger.cloudtrail, assessment, until)
-                events.append(seen.result)
-                deviations.extend(seen.deviations)
-                gaps.extend(seen.gaps)
-    return ControlFindings(
-        control=name,
-        rules=tuple(rules),
-        documents=tuple(sorted(documents)),
-        deviations=in_order(deviations),
-        gaps=in_order(gaps),
-        observed=tuple(looks),
-        events=tuple(events),
-    )
+class _Gathered:
+    """What was found of one control so far: of its rules, part after part."""
+
+    def __init__(
+        self,
+        library: Library,
+        ledger: Ledger,
+        assessment: Assessment,
+        control: str,
+        horizon: Interval | None,
+    ) -> None:
+        """Judge the evidence that is no Config rule, which a ledger has in one."""
+        self.control = control
+        evidence = library.controls[control].evidence
+        self.rules = [each for each in evidence if isinstance(each, ConfigRule)]
+        self._results: list[list[RuleResult]] = [[] for _ in self.rules]
+        self._deviations: dict[str, Deviation] = {}
+        self._gaps: dict[str, Gap] = {}
+        self._documents: list[str] = []
+        self._looks: list[_Looked] = []
+        self._events: list[EventResult] = []
+        for each in evidence:
+            match each:
+                case ManualDocument(document=document):
+                    paper = library.manual.get(document)
+                    self._documents += [document] if paper else []
+                    self._add((), _document_gaps(assessment, each, paper))
+                case Snapshot() | SecurityHubControl():
+                    looked = _looked(assessment, horizon, ledger, each)
+                    self._looks.append(looked)
+                    self._add(looked.deviations, looked.gaps)
+                case EventQuery():
+                    until = horizon.end if horizon else None
+                    seen = occurrences(each, ledger.cloudtrail, assessment, until)
+                    self._events.append(seen.result)
+                    self._add(seen.deviations, seen.gaps)
+
+    def _add(self, deviations: Iterable[Deviation], gaps: Iterable[Gap]) -> None:
+        self._deviations |= {item.id: item for item in deviations}
+        self._gaps |= {item.id: item for item in gaps}
+
+    def take(self, scope: Assessment, sight: Sight | None) -> Iterator[str]:
+        """Judge the rules in some accounts; give the ids of all deviations so far."""
+        for evidence, results in zip(self.rules, self._results, strict=True):
+            result, found, missing = demanded(scope, sight, evidence)
+            results.append(result)
+            self._add(found, missing)
+        for looked in self._looks:
+            looked.take(scope, sight)
+        return iter(self._deviations)
+
+    def findings(self, contradicted: tuple[Disagreement, ...]) -> ControlFindings:
+        """Put everything together."""
+        return ControlFindings(
+            control=self.control,
+            rules=tuple(
+                RuleResult(
+                    evidence=evidence,
+                    instances=tuple(row for own in results for row in own.instances),
+                    share=sum((own.share for own in results), Share()),
+                )
+                for evidence, results in zip(self.rules, self._results, strict=True)
+            ),
+            documents=tuple(sorted(self._documents)),
+            deviations=in_order(self._deviations.values()),
+            gaps=in_order(self._gaps.values()),
+            observed=tuple(looked.result for looked in self._looks),
+            events=tuple(self._events),
+            disagreements=contradicted,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Looked:
+    """What evidence that shows instants says, and where Config says otherwise."""
+
+    evidence: Snapshot | SecurityHubControl
+    result: ObservedResult
+    deviations: list[Deviation]
+    gaps: list[Gap]
+
+    def take(self, scope: Assessment, sight: Sight | None) -> None:
+        """Hold the verdicts in some accounts against what Config recorded there."""
+        if isinstance(self.evidence, SecurityHubControl) and sight:
+            accounts = {number for _, number in scope.accounts}
+            places = [row for row in self.result.places if row.account in accounts]
+            found = conflicts(self.evidence, places, sight)
+            self.result = replace(
+                self.result, conflicts=(*self.result.conflicts, *found)
+            )
 
 
 def _looked(
     assessment: Assessment,
-    sight: Sight | None,
+    horizon: Interval | None,
     ledger: Ledger,
     evidence: Snapshot | SecurityHubControl,
-) -> tuple[ObservedResult, list[Deviation], list[Gap]]:
+) -> _Looked:
     """Judge evidence that shows instants: a hole is a gap, FAILED is a deviation."""
     period = assessment.period
-    until = sight.horizon.end if sight else None
+    until = horizon.end if horizon else None
     runs = ledger.observing(evidence.key)
     result, holes = observed.observed(evidence, runs, assessment, until)
     gaps = []
@@ -194,9 +271,7 @@ def _looked(
         for piece in observed.failures(place.observations)
         if (found := _failed(evidence, place, piece, period))
     ]
-    if isinstance(evidence, SecurityHubControl) and sight:
-        result = replace(result, conflicts=conflicts(evidence, result, sight))
-    return result, deviations, gaps
+    return _Looked(evidence=evidence, result=result, deviations=deviations, gaps=gaps)
 
 
 def _failed(

@@ -16,17 +16,19 @@ from .observed import FAILED
 from .timeline import iso
 
 if TYPE_CHECKING:
-    from .model import ObservedResult, SecurityHubControl
+    from collections.abc import Iterable
+
+    from .model import PlaceObserved, SecurityHubControl
     from .sight import Sight
 
 
 def conflicts(
-    evidence: SecurityHubControl, result: ObservedResult, sight: Sight
+    evidence: SecurityHubControl, places: Iterable[PlaceObserved], sight: Sight
 ) -> tuple[str, ...]:
     """Hold each verdict against what Config recorded of the control's rule then."""
     identifier = rule_of(evidence.control)
     found: list[str] = []
-    for place in result.places:
+    for place in places:
         keys = [
             key
             for key, row in sight.rows.items()

@@ -189,7 +189,9 @@ def deployment(
         if (account, region) not in run.collected:
             continue
         candidates = run.rules.get((evidence.identifier, account, region), ())
-        matching = [row for row in candidates if demanded(evidence, row)]
+        matching = [
+            row for row in candidates if evidence.met_by(row.identifier, row.parameters)
+        ]
         for row in matching:
             instances[row.key] = row
             in_force[row.key].append(run.window)
@@ -209,11 +211,6 @@ def deployment(
         in_force={key: union(pieces) for key, pieces in in_force.items()},
         holes=merged(holes),
     )
-
-
-def demanded(evidence: ConfigRule, row: RuleInstance) -> bool:
-    """Tell whether a deployed rule has every parameter that the control demands."""
-    return set(evidence.parameters) <= set(row.parameters)
 
 
 def _silence(

@@ -168,22 +168,27 @@ def leaf_hash(record: bytes) -> bytes:
 
 def merkle_root(records: Iterable[bytes]) -> str:
     """Give the RFC 9162 Merkle tree hash over records, in order, as hex."""
-    return root_of_hashes([leaf_hash(record) for record in records])
+    return root_of_hashes(map(leaf_hash, records))
 
 
-def root_of_hashes(leaves: list[bytes]) -> str:
-    """Give the Merkle root, as hex, over leaf hashes that are already computed."""
-    if not leaves:
+def root_of_hashes(leaves: Iterable[bytes]) -> str:
+    """Give the Merkle root, as hex, over leaf hashes, of which a few are held."""
+    # Whole subtrees of the RFC's split at the largest power of two below n, the
+    # largest first: what a leaf completes is folded at once, the rest at the end.
+    whole: list[bytes] = []
+    for count, leaf in enumerate(leaves, 1):
+        node, done = leaf, count
+        while not done & 1:
+            node = _node(whole.pop(), node)
+            done >>= 1
+        whole.append(node)
+    if not whole:
         return hashlib.sha256(b"").hexdigest()
-    # Folding neighbours level by level and carrying an odd last node up equals the
-    # RFC's split at the largest power of two below n.
-    level = leaves
-    while len(level) > 1:
-        nodes = [
-            hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest()
-            for i in range(0, len(level) - 1, 2)
-        ]
-        if len(level) % 2:
-            nodes.append(level[-1])
-        level = nodes
-    return level[0].hex()
+    root = whole.pop()
+    while whole:
+        root = _node(whole.pop(), root)
+    return root.hex()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()

@@ -4,7 +4,8 @@
 Rules enforced here:
 - a list that was not read is never an empty one: whoever looks at it reads it, or gets
   the error that says why it cannot be read;
-- it is read once.
+- it is read once, and kept, where it is not too long for that: then it is read each
+  time that somebody looks.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ T = TypeVar("T")
 class Later(Sequence[T]):
     """A list of a run manifest that lies elsewhere, and was not read yet."""
 
-    __slots__ = ("_read", "_rows")
+    __slots__ = ("_keep", "_read", "_rows")
 
-    def __init__(self, read: Callable[[], tuple[T, ...]]) -> None:
-        """Keep in mind how to read it."""
+    def __init__(self, read: Callable[[], tuple[T, ...]], *, keep: bool = True) -> None:
+        """Keep in mind how to read it, and whether its rows are kept then."""
         self._read = read
+        self._keep = keep
         self._rows: tuple[T, ...] | None = None
 
     def _all(self) -> tuple[T, ...]:
-        if self._rows is None:
-            self._rows = self._read()
-        return self._rows
+        rows = self._read() if self._rows is None else self._rows
+        if self._keep:
+            self._rows = rows
+        return rows
 
     def __len__(self) -> int:
         """Count the rows."""

@@ -283,7 +283,7 @@ class Chain:
         yield from _window_problems(run, self._windows, self._end)
         self._end = max(run.window.end, self._end or run.window.end)
         yield from _clock_problems(run, previous)
-        if depth.rules:
+        if depth.rules and depth.rows:
             inherits = previous is not None and at_hand(previous.rules)
             yield from self._movement.take(run, depth, inherits=inherits)
         own = _of_accounts(run, depth)

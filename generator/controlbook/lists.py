@@ -26,7 +26,7 @@ from .manifest import (
     parts_of,
     whose,
 )
-from .reach import INDEX, OBJECTS, RULES, outline_of, reach_of
+from .reach import INDEX, OBJECTS, outline_of, reach_of
 from .vault.packs import records_of
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _due(run: Run, depth: Depth, lists: Lists) -> Iterator[StoredObject]:
 
 
 def _reads(depth: Depth, name: str) -> bool:
-    return name != OBJECTS and (depth.rules if name in RULES else depth.lists)
+    return name != OBJECTS and depth.reads(name)
 
 
 def carried_form(stored: StoredObject, lines: Iterable[bytes], depth: Depth) -> bytes:

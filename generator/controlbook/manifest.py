@@ -50,6 +50,7 @@ from .observations import CONTRADICTION, OBSERVATION
 from .reach import (
     INDEX,
     LIST,
+    LONGEST,
     OBJECTS,
     RULES,
     WHOLE,
@@ -528,11 +529,11 @@ def read_manifest(
         _take_in(values, lists, depth)
         del values["type"]
         rules, removed = values["rules"], values.pop("rules_removed")
-        if depth.rules:
+        if depth.rules and depth.rows:
             before = () if values["anew"] or not previous else previous.rules
             rules = tuple(row for row in rules if depth.of(row.account))
             whole = depth.accounts is None
-            values["rules"] = _rules(
+            values["rules"] = rules_after(
                 rules, removed, before, anew=values["anew"], whole=whole
             )
         else:
@@ -639,10 +640,11 @@ def _take_in(values: dict[str, Any], lists: Lists, depth: Depth) -> None:
         if name == OBJECTS:
             if depth.objects:
                 values[name] = (*read(), *values[name])
-        elif depth.rules if name in RULES else depth.lists:
+        elif depth.reads(name):
             values[name] = read()
         elif name not in RULES:
-            values[name] = Later(partial(_looked_at, read))
+            keep = depth.rows or name not in LONGEST
+            values[name] = Later(partial(_looked_at, read), keep=keep)
 
 
 def _looked_at(read: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -688,6 +690,39 @@ def _read_list(
     if name == OBJECTS and any(row.role != SOURCE for row in found):
         _fail(f"{objects[0].key}: names what is no source pack")
     return tuple(sorted(found, key=_ORDER.get(name)))
+
+
+def rows_by_account(
+    name: str, data: bytes, lists: Lists, depth: Depth
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Give the rows of a list in a manifest's bytes, account by account, in order.
+
+    Each row of an account is read when it is asked for, the next object of a list
+    when the one before it is done.
+    """
+    tree: Any = parsed(data)
+    stored = list(map(OBJECT.read, tree.get("objects", ())))
+    if objects := moved(stored).get(name):
+        index = next(each for each in stored if each.role == INDEX)
+        leaves = leaves_of(name, index, lists)
+        for account, line in _own_lines(name, objects, leaves, lists, depth):
+            yield account, _accounts_rows(name, account, line)
+        return
+    here: dict[str, list[Any]] = {}
+    for row in _FIELDS[name].read(tree[name]) if name in tree else ():
+        if depth.of(row.account):
+            here.setdefault(row.account, []).append(row)
+    for account in sorted(here, key=canonical):
+        yield account, tuple(here[account])
+
+
+def rules_gone(data: bytes, lists: Lists) -> tuple[str, ...]:
+    """Give the keys of the rules that a manifest's bytes remove."""
+    tree: Any = parsed(data)
+    held = moved(map(OBJECT.read, tree.get("objects", ())))
+    if objects := held.get("rules_removed", ()):
+        return _read_list("rules_removed", objects, (), lists, WHOLE)
+    return tuple(tree.get("rules_removed", ()))
 
 
 def leaves_of(name: str, index: StoredObject, lists: Lists) -> Mapping[str, str]:
@@ -778,7 +813,7 @@ def _plain_rows(name: str, stored: StoredObject, lists: Lists) -> tuple[Any, ...
     return rows
 
 
-def _rules(
+def rules_after(
     changed: tuple[RuleInstance, ...],
     removed: tuple[str, ...],
     before: Sequence[RuleInstance],
@@ -788,7 +823,8 @@ def _rules(
 ) -> Sequence[RuleInstance]:
     """Give the rules in force: those before, moved by what changed.
 
-    Where not the `whole` table is followed, keys of other accounts go unseen.
+    MalformedManifestError where they cannot follow. Where not the `whole` table is
+    followed, keys of other accounts go unseen.
     """
     if not removed and not changed:
         return before
@@ -802,8 +838,11 @@ def _rules(
         if rows.pop(key, None) is None and whole:
             _fail(f"rules_removed: {key} is not in force")
     gone = set(removed)
+    known = len(rows)
     for row in changed:
         if row.key in gone or rows.get(row.key) == row:
             _fail(f"rules: {row.key} did not change")
         rows[row.key] = row
+    if len(rows) == known:
+        return tuple(rows.values())  # in their places, which were in order
     return tuple(row for _, row in sorted(rows.items()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .approve import approve
 from .assess import assess
+from .byaccount import read_by_account
 from .crosswalk import users
 from .digest import digest_of
 from .errors import ControlbookError, Exit
@@ -21,6 +22,7 @@ from .ledger import outlines, parse_state_lines, read_ledger
 from .library import GOVERNED, read
 from .lists import CACHE, of_vault, unread
 from .manifest import MalformedManifestError, whose
+from .opened import Opened
 from .preserved import preserved
 from .proofs import Trust, gather, witnesses
 from .reach import NOTHING, Reach, opened, outline_of, reach_of
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+    from .assess import Opening
     from .digest import Json
     from .manifest import Lists
     from .model import (
@@ -134,8 +137,7 @@ class Programme:
     def ledger_of(self, name: str) -> Ledger:
         """Give the ledger with all that an assessment's findings rest on."""
         if name not in self._ledgers:
-            reach = self._reach(name)
-            self._ledgers[name] = self._read(reach)
+            self._ledgers[name] = self._read(self._reach(name))
         return self._ledgers[name]
 
     def ledger_at(self, moment: Instant) -> Ledger:
@@ -146,7 +148,7 @@ class Programme:
     def _read(self, reach: Reach) -> Ledger:
         if not self._moved:
             return self.ledger
-        return read_ledger(self.files, self.lists, reach)
+        return read_by_account(self.files, self.lists, reach)
 
     @cached_property
     def _moved(self) -> bool:
@@ -195,17 +197,24 @@ class Programme:
 
         Of some accounts, where these are named.
         """
+        return parse_state_lines(_of(accounts, self._states(run)))
+
+    def _states(self, run: Run) -> Iterator[bytes]:
         for stored in run.objects:
             if stored.role == "state":
                 body = self.vault.get(stored.key, stored.version_id)
-                return parse_state_lines(_of(accounts, records_of(body, stored)))
+                return records_of(body, stored)
         message = f"run {run.stream} {run.seq:06d} names no state pack"
         raise ControlbookError(message, code=Exit.INTEGRITY)
 
-    def opening(self, assessment: Assessment) -> tuple[Standing, ...]:
+    def opening(self, assessment: Assessment) -> Opening:
         """Give the state that opens an assessment's period."""
         first = opening_run(self.ledger.config, assessment.period)
-        return self.state_after(first, _numbers(assessment)) if first else ()
+        if first is None:
+            return ()
+        if self.ledger_of(assessment.id).shares:
+            return Opened(_of(_numbers(assessment), self._states(first)))
+        return self.state_after(first, _numbers(assessment))
 
     def findings(self, name: str) -> Findings:
         """Derive an assessment's findings."""

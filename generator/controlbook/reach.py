@@ -30,6 +30,8 @@ OBJECTS = "objects"
 """The list of the source packs: asked of the vault, as the packs themselves are."""
 RULES = ("rules", "rules_removed")
 """The lists from which the rules in force follow."""
+LONGEST = (*RULES, "transitions")
+"""The lists that are by far the longest, and can be read account by account."""
 SLACK = 2 * DAY
 """What a look at something says may reach so far beyond its window."""
 
@@ -66,8 +68,15 @@ class Depth:
     """Its rules, and what it says of their sums."""
     objects: bool = True
     """Which source packs there are."""
+    rows: bool = True
+    """Its rules and transitions now; else they are read account by account."""
     accounts: frozenset[str] | None = None
     """Whose rows; None: everybody's."""
+
+    def reads(self, name: str) -> bool:
+        """Tell whether a list, other than that of source packs, is read now."""
+        due = self.rules if name in RULES else self.lists
+        return due and (self.rows or name not in LONGEST)
 
     def of(self, account: str) -> bool:
         """Tell whether an account's rows are read."""
@@ -86,6 +95,8 @@ class Reach:
     span: Interval | None = None
     """None: no list is read before somebody looks at it."""
     accounts: frozenset[str] | None = None
+    rows: bool = True
+    """Whether rules and transitions are read at once, or account by account."""
 
     def near(self, stream: str, outline: Outline) -> bool:
         """Tell whether a run's lists are read."""
@@ -109,6 +120,7 @@ class Reach:
                 lists=o.seq in seqs,
                 rules=first <= o.seq <= last,
                 objects=False,
+                rows=self.rows,
                 accounts=None if stream in FOLLOWING else self.accounts,
             )
             for o in outlines

@@ -21,10 +21,10 @@ from .trail import origin_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .assess import Opening
     from .git import Landed, Repository
     from .git.history import Version
     from .model import Arrival, Assessment, Ledger, Library
-    from .model import Standing as StateRecord
     from .proofs import Witness
     from .trail import Origin
 
@@ -39,7 +39,7 @@ class Present:
     commit: str
     library: Library
     ledger: Ledger
-    opening: tuple[StateRecord, ...]
+    opening: Opening
     """The state that opens the assessment's period."""
     assessment: Assessment
     witnesses: tuple[Witness, ...] = ()

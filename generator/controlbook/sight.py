@@ -35,6 +35,19 @@ def opening_run(runs: Iterable[Run], period: Interval) -> Run | None:
     return before[-1] if before else next(iter(windows), None)
 
 
+def horizon_of(ledger: Ledger, period: Interval) -> Interval | None:
+    """Give the time from the state that opens a period to the end of collection.
+
+    None where nothing of the period was ever collected.
+    """
+    windows = coverage.windows(ledger.config)
+    first = opening_run(windows, period)
+    end = coverage.collected_until(windows, period.start)
+    if first is None or end is None:
+        return None
+    return Interval(min(first.window.end, period.start), min(end, period.end))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What assessing one assessment looks at."""
@@ -98,15 +111,13 @@ def sight_of(
     period = assessment.period
     windows = coverage.windows(ledger.config)
     first = opening_run(windows, period)
-    end = coverage.collected_until(windows, period.start)
-    if first is None or end is None:
+    horizon = horizon_of(ledger, period)
+    if first is None or horizon is None:
         return None
-    start = min(first.window.end, period.start)
-    horizon = Interval(start, min(end, period.end))
     runs = tuple(
         run
         for run in windows
-        if run.window.end > start and run.window.start < horizon.end
+        if run.window.end > horizon.start and run.window.start < horizon.end
     )
     pieces = history.pieces_by_resource(
         opening,

@@ -10,10 +10,10 @@ Rules enforced here (trust.md section 2):
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from .coverage import demanded
-from .digest import canonical, digest_of, merkle_root
+from .digest import canonical, digest_of, leaf_hash, merkle_root, root_of_hashes
 from .eventrows import EVENT
 from .model import (
     GLOBAL,
@@ -46,9 +46,8 @@ if TYPE_CHECKING:
         Library,
         ObservedResult,
         PlaceObserved,
-        RuleInstance,
+        Recorded,
         SignOff,
-        Transition,
     )
 
 Subject = tuple[tuple[str, str], ...]
@@ -161,7 +160,7 @@ def _subject(
         ("controls", digest_of([[control.id, control.sha256] for control in controls])),
         ("mapping", digest_of(mapping)),
         ("scope", digest_of(scope)),
-        ("evidence", evidence_root(ledger, assessment, controls)),
+        ("evidence", evidence_root(findings.recorded, ledger, assessment, controls)),
         ("findings", digest_of(findings_document(findings, names))),
         ("annotations", digest_of([[note.path, note.sha256] for note in notes])),
         (
@@ -224,7 +223,10 @@ def scope_document(assessment: Assessment, number: str) -> Json:
 
 
 def evidence_root(
-    ledger: Ledger, assessment: Assessment, controls: tuple[Control, ...]
+    recorded: Recorded,
+    ledger: Ledger,
+    assessment: Assessment,
+    controls: tuple[Control, ...],
 ) -> str:
     """Give the Merkle root over what runs recorded for these controls' evidence.
 
@@ -239,32 +241,11 @@ def evidence_root(
         for evidence in control.evidence
         if isinstance(evidence, ConfigRule)
     ]
-    identifiers = {evidence.identifier for evidence in demands}
-    accounts = {number for _, number in assessment.accounts}
-    leaves: list[bytes] = []
-    for run in ledger.config:
-        window, period = run.window, assessment.period
-        if window.end < period.start or window.start >= period.end:
-            continue
-        moves: dict[str, list[Transition]] = {}
-        for move in run.transitions:
-            moves.setdefault(move.instance, []).append(move)
-        leaves.extend(
-            canonical(
-                [run.stream, run.seq, *_leaf(row, moves.get(row.key, []))],
-            )
-            for row in run.rules
-            if row.identifier in identifiers
-            and row.account in accounts
-            and row.region in assessment.regions
-            and any(
-                evidence.identifier == row.identifier and demanded(evidence, row)
-                for evidence in demands
-            )
-        )
-    leaves.extend(_observed_leaves(ledger, assessment, controls))
-    leaves.extend(_event_leaves(ledger, assessment, controls))
-    return merkle_root(leaves)
+    others = chain(
+        _observed_leaves(ledger, assessment, controls),
+        _event_leaves(ledger, assessment, controls),
+    )
+    return root_of_hashes(chain(recorded.hashes(demands), map(leaf_hash, others)))
 
 
 def _observed_leaves(
@@ -324,20 +305,6 @@ def _event_leaves(
                         heads.get(place, ""),
                     ]
                 )
-
-
-def _leaf(row: RuleInstance, moves: list[Transition]) -> list[Json]:
-    leaf: list[Json] = [row.key, row.account, row.region, row.records_root]
-    if moves:
-        leaf.append(
-            digest_of(
-                [
-                    [m.resource, iso(m.at), m.before, m.after, m.precision, m.cause]
-                    for m in sorted(moves)
-                ]
-            )
-        )
-    return leaf
 
 
 def findings_document(findings: Findings, controls: Iterable[str]) -> Json:

@@ -78,6 +78,7 @@ from .record import (
     StoredObject,
     Transition,
 )
+from .recorded import Recorded
 from .signoff import (
     Arrival,
     Grant,
@@ -136,6 +137,7 @@ __all__ = [
     "PlaceObserved",
     "Proof",
     "Pull",
+    "Recorded",
     "Relation",
     "Requirement",
     "RequirementFindings",

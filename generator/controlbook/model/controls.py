@@ -61,6 +61,10 @@ class ConfigRule:
         """Name this evidence within its control: `config:<name as written>`."""
         return f"config:{self.name}"
 
+    def met_by(self, identifier: str, parameters: tuple[tuple[str, str], ...]) -> bool:
+        """Tell whether a deployed rule is this one, with every demanded parameter."""
+        return identifier == self.identifier and set(self.parameters) <= set(parameters)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:

@@ -7,10 +7,11 @@ Rules enforced here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .record import OBSERVED
+from .recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -302,3 +303,5 @@ class Findings:
     disagreements: tuple[Disagreement, ...] = ()
     """With Audit Manager, in scope and period, also on rules that no control names."""
     notes: tuple[str, ...] = ()
+    recorded: Recorded = field(default_factory=Recorded, compare=False)
+    """What runs recorded of the rules that controls demand."""

@@ -8,7 +8,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,15 @@ class Assessment:
         """Name the person who assesses a requirement."""
         table = dict(self.assessors)
         return table.get(requirement, table.get("default", ""))
+
+    def of(self, accounts: frozenset[str] | None) -> Assessment:
+        """Give the assessment of some of its accounts alone; None: of all."""
+        if accounts is None or accounts.issuperset(
+            number for _, number in self.accounts
+        ):
+            return self
+        own = tuple(pair for pair in self.accounts if pair[1] in accounts)
+        return replace(self, accounts=own)
 
     def account_name(self, account: str) -> str:
         """Give our name of an account, or its id where we have none."""

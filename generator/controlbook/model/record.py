@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from controlbook.timeline import Instant, Interval
 
@@ -419,6 +419,19 @@ class Ledger:
     """Of a ledger whose lists moved: whose rows were read; None: everybody's."""
     until: Instant | None = None
     """Of such a ledger: no run whose window starts later has rules; None: all have."""
+    shares: Callable[[int], Iterator[Ledger]] | None = None
+    """Of a ledger that is too long to be held: reads it for one account after another,
+    with its first so many `config` runs."""
+
+    def parts(self) -> Iterator[Ledger]:
+        """Give ledgers that are this one together, each with some accounts' rules.
+
+        Only the `config` stream is divided; of the others each part has all.
+        """
+        if self.shares is None:
+            yield self
+        else:
+            yield from self.shares(len(self.config))
 
     @property
     def config(self) -> tuple[Run, ...]:
