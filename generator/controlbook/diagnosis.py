@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .coverage import demanded
 from .managed_rules import find
 from .model import ConfigRule
 from .timeline import DAY, iso
@@ -112,7 +111,9 @@ def rule_findings(
             continue
         rows = deployed[demand.place]
         same = [row for row in rows if row.identifier == demand.rule.identifier]
-        fitting = [row for row in same if demanded(demand.rule, row)]
+        fitting = [
+            row for row in same if demand.rule.met_by(row.identifier, row.parameters)
+        ]
         if not same:
             yield _absent(demand, rows)
         elif not fitting:

@@ -16,7 +16,7 @@ from .ledger import parse_state_lines
 from .manifest import whose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from .model import Standing
 
@@ -30,6 +30,11 @@ class Opened:
         for line in lines:
             found[whose(line)].append(zlib.compress(line, 1))
         self._lines = found
+
+    def __iter__(self) -> Iterator[Standing]:
+        """Give every state, account by account."""
+        for account in self._lines:
+            yield from self.of((account,))
 
     def of(self, accounts: Collection[str] | None) -> tuple[Standing, ...]:
         """Read the states of some accounts; None: of all."""

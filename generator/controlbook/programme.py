@@ -210,11 +210,13 @@ class Programme:
     def opening(self, assessment: Assessment) -> Opening:
         """Give the state that opens an assessment's period."""
         first = opening_run(self.ledger.config, assessment.period)
-        if first is None:
-            return ()
+        return self._after(first, assessment) if first else ()
+
+    def _after(self, run: Run, assessment: Assessment) -> Opening:
+        """Read the states of an assessment's accounts at the end of a run's window."""
         if self.ledger_of(assessment.id).shares:
-            return Opened(_of(_numbers(assessment), self._states(first)))
-        return self.state_after(first, _numbers(assessment))
+            return Opened(_of(_numbers(assessment), self._states(run)))
+        return self.state_after(run, _numbers(assessment))
 
     def findings(self, name: str) -> Findings:
         """Derive an assessment's findings."""
@@ -359,14 +361,14 @@ class Programme:
         """Who uses each control, over all frameworks."""
         return users(self.library)
 
-    def closing(self, assessment: Assessment) -> tuple[Standing, ...]:
+    def closing(self, assessment: Assessment) -> Opening:
         """Give the state at the end of the last run that meets the period."""
         runs = [
             run
             for run in self.ledger.config
             if run.window.start < assessment.period.end and run.kind != "correction"
         ]
-        return self.state_after(runs[-1], _numbers(assessment)) if runs else ()
+        return self._after(runs[-1], assessment) if runs else ()
 
     def facts(
         self,

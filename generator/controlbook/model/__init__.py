@@ -78,7 +78,7 @@ from .record import (
     StoredObject,
     Transition,
 )
-from .recorded import Recorded
+from .recorded import Recorded, RunRows
 from .signoff import (
     Arrival,
     Grant,
@@ -146,6 +146,7 @@ __all__ = [
     "RuleInstance",
     "RuleResult",
     "Run",
+    "RunRows",
     "SecurityHubControl",
     "Settings",
     "Share",

@@ -17,6 +17,7 @@ from controlbook.trail import Trail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from controlbook.assess import Opening
     from controlbook.digest import Json
     from controlbook.model import (
         Assessment,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         PeopleChange,
         RequirementStatus,
         Run,
-        Standing,
     )
     from controlbook.preserved import Preserved
     from controlbook.subjects import Subject
@@ -104,7 +104,7 @@ class Report:
     """Requirement number → derived status."""
     subjects: Mapping[str, Subject]
     """Requirement number → what a sign-off is bound to now."""
-    closing: tuple[Standing, ...]
+    closing: Opening
     """State of every resource at the end of the last run."""
     commit: Commit
     facts_root: str
@@ -151,6 +151,13 @@ class Report:
             for run in self.ledger.config
             if run.window.end >= period.start and run.window.start < period.end
         )
+
+    def transitions(self, run: Run) -> int:
+        """Count what changed in a run, of the accounts that were read."""
+        rows = self.findings.recorded.rows.get(run.seq)
+        if run.stream != "config" or rows is None or rows.transitions is None:
+            return len(run.transitions)
+        return rows.transitions
 
     @property
     def looks(self) -> tuple[Run, ...]:

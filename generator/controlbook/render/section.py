@@ -233,7 +233,11 @@ def _runs_behind(
     starts = [item.within.start for item in found.deviations]
     starts += [item.within.start for item in found.gaps]
     ends = {run.seq for run in (*report.runs[:1], *report.runs[-1:])}
-    rows = [(run, _changes(run, identifiers)) for run in report.runs]
+    counted = report.findings.recorded.rows
+    rows = [
+        (run, sum(counted[run.seq].moves[each] for each in identifiers))
+        for run in report.runs
+    ]
     return tuple(
         (run, changes)
         for run, changes in rows
@@ -241,11 +245,6 @@ def _runs_behind(
         or run.seq in ends
         or any(run.window.contains(start) for start in starts)
     )
-
-
-def _changes(run: Run, identifiers: set[str]) -> int:
-    keys = {row.key for row in run.rules if row.identifier in identifiers}
-    return sum(move.instance in keys for move in run.transitions)
 
 
 def _timeline(report: Report, found: RequirementFindings) -> str:

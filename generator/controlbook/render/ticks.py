@@ -20,7 +20,7 @@ from controlbook.model import ALL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from controlbook.model import Ledger, Run
+    from controlbook.model import Ledger, Recorded, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +40,19 @@ class Tick:
         return self.covered > 0 and not self.failures
 
 
-def ticks(ledger: Ledger) -> tuple[Tick, ...]:
+def ticks(ledger: Ledger, recorded: Recorded) -> tuple[Tick, ...]:
     """Run every check over the runs that a report rests on.
 
-    Where lists moved out of the manifests, places and rules are those that were read.
+    `recorded` is what was counted of their rows when findings were derived. Where lists
+    moved out of the manifests, places and rules are those that were read.
     """
     streams = [runs for _, runs in sorted(ledger.runs.items()) if runs]
     config = ledger.config
     ours = ledger.accounts
     read = [run for run in config if at_hand(run.expected, run.collected, run.missing)]
-    ruled = [run for run in config if at_hand(run.rules)]
+    ruled = {
+        run.seq: recorded.rows[run.seq] for run in config if run.seq in recorded.rows
+    }
     return (
         Tick(
             mark="H",
@@ -77,8 +80,12 @@ def ticks(ledger: Ledger) -> tuple[Tick, ...]:
             mark="Σ",
             name="Footed",
             meaning="the counts by state add up to each rule's population",
-            covered=sum(len(run.rules) for run in ruled),
-            failures=tuple(_sums(ruled)),
+            covered=sum(rows.rules for rows in ruled.values()),
+            failures=tuple(
+                f"config {seq} {rule}"
+                for seq, rows in ruled.items()
+                for rule in rows.unsummed
+            ),
         ),
     )
 
@@ -114,10 +121,3 @@ def _named(run: Run, account: str, region: str) -> bool:
         row.account in {account, ALL} and row.region in {region, ALL}
         for row in run.missing
     )
-
-
-def _sums(runs: Iterable[Run]) -> Iterable[str]:
-    for run in runs:
-        for row in run.rules:
-            if sum(number for _, number in row.counts) != row.population:
-                yield f"{run.stream} {run.seq} {row.rule}"

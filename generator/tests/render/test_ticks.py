@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING
 
 import small
 
-from controlbook.model import Ledger, Missing
+from controlbook.model import Ledger, Missing, Recorded
+from controlbook.recorded import record
 from controlbook.render.ticks import ticks
 
 if TYPE_CHECKING:
     from controlbook.model import Run
+    from controlbook.render.ticks import Tick
+
+
+def ticked(ledger: Ledger) -> tuple[Tick, ...]:
+    recorded = Recorded()
+    record(recorded, ledger, small.report().assessment, ())
+    return ticks(ledger, recorded)
 
 
 def failing(*runs: Run) -> dict[str, tuple[str, ...]]:
-    found = ticks(Ledger(runs={"config": runs}))
+    found = ticked(Ledger(runs={"config": runs}))
     return {tick.mark: tick.failures for tick in found if tick.failures}
 
 
@@ -23,7 +31,7 @@ RUNS = small.ledger().config
 
 
 def test_sound_ledger_passes_every_check_and_counts_it() -> None:
-    found = {tick.mark: tick for tick in ticks(small.ledger())}
+    found = {tick.mark: tick for tick in ticked(small.ledger())}
     assert all(tick.passed for tick in found.values())
     assert found["H"].covered == 6
     assert found["R"].covered == 12
@@ -31,7 +39,7 @@ def test_sound_ledger_passes_every_check_and_counts_it() -> None:
 
 
 def test_empty_ledger_passes_nothing() -> None:
-    assert not any(tick.passed for tick in ticks(Ledger(runs={})))
+    assert not any(tick.passed for tick in ticked(Ledger(runs={})))
 
 
 def test_broken_chain_is_named() -> None:

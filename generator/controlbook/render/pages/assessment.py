@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LISTED = 25
 """Resources that the state page names per row before it counts the rest."""
+PLACES = 400
+"""So many accounts × Regions stand under one rule, those that fail before others."""
 
 
 def landing(view: View) -> Page:
@@ -106,7 +108,8 @@ def state(view: View) -> Page:
     """Show the state of every rule × account as of the last run."""
     by_instance: dict[str, list[Standing]] = {}
     for standing in view.report.closing:
-        by_instance.setdefault(standing.instance, []).append(standing)
+        if standing.instance in view.rule_rows:
+            by_instance.setdefault(standing.instance, []).append(standing)
     rows = [
         _state_row(row, by_instance.get(key, []))
         for key, row in sorted(
@@ -122,13 +125,34 @@ def state(view: View) -> Page:
         {
             "view": view,
             "groups": [
-                (rule, list(found))
+                (rule, *_shown(list(found)))
                 for rule, found in groupby(rows, key=lambda found: found.row.rule)
             ],
+            "unnamed": _unnamed(view),
             "run": view.last_run,
             "listed": LISTED,
         },
     )
+
+
+def _shown(rows: list[StateRow]) -> tuple[list[StateRow], int]:
+    """Choose the rows to list under a rule, and say how many there are."""
+    if len(rows) <= PLACES:
+        return rows, len(rows)
+    fine = {"ok", "idle"}
+    worst = sorted(rows, key=lambda row: not row.failing and row.row.status in fine)
+    chosen = {row.row.key for row in worst[:PLACES]}
+    return [row for row in rows if row.row.key in chosen], len(rows)
+
+
+def _unnamed(view: View) -> int:
+    """Count the rules that are not listed, since no control demands them."""
+    last = view.last_run
+    if last is None or not view.report.ledger.shares:
+        return 0
+    counted = view.report.findings.recorded
+    seen = max(counted.rows, default=last.seq)
+    return counted.rows[seen].rules - len(counted.last)
 
 
 def _state_row(row: RuleInstance, standings: list[Standing]) -> StateRow:

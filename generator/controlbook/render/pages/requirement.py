@@ -133,10 +133,9 @@ def _other_sources(
 def _runs(view: View, item: Requirement) -> tuple[Run, ...]:
     """Choose the runs to list: the first, the last, and those that saw a change."""
     runs = view.report.runs
-    keys = view.instances(item)
-    changed = [
-        run for run in runs if any(move.instance in keys for move in run.transitions)
-    ]
+    identifiers = view.identifiers(item)
+    counted = view.report.findings.recorded.rows
+    changed = [run for run in runs if identifiers & counted[run.seq].moved]
     wanted = {run.seq: run for run in (*runs[:1], *runs[-1:])}
     for run in changed:
         if len(wanted) >= RUNS_SHOWN:

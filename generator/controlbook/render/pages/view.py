@@ -270,19 +270,13 @@ class View:
             if any(paper.id == document for paper in self.documents(item))
         )
 
-    def instances(self, item: Requirement) -> frozenset[str]:
-        """Give the keys of the rule instances behind a requirement."""
-        identifiers = {
+    def identifiers(self, item: Requirement) -> frozenset[str]:
+        """Give the identifiers of the Config rules behind a requirement."""
+        return frozenset(
             evidence.identifier
             for control in self.controls(item)
             for evidence in control.evidence
             if isinstance(evidence, ConfigRule)
-        }
-        return frozenset(
-            row.key
-            for run in self.report.runs
-            for row in run.rules
-            if row.identifier in identifiers
         )
 
     @cached_property
@@ -326,11 +320,16 @@ class View:
 
     @cached_property
     def rule_rows(self) -> dict[str, RuleInstance]:
-        """The rule instances of the scope as the last run read saw them, by key."""
+        """The rule instances of the scope as the last run read saw them, by key.
+
+        Of a ledger that is too long to be held, those that a control demands.
+        """
         assessment = self.report.assessment
         accounts = {number for _, number in assessment.accounts}
         runs = reversed(self.report.ledger.config)
         rows = next((run.rules for run in runs if at_hand(run.rules)), ())
+        if self.report.ledger.shares:
+            rows = tuple(self.report.findings.recorded.last.values())
         return {
             row.key: row
             for row in rows

@@ -31,7 +31,7 @@ class Sources:
     @cached_property
     def ticks(self) -> tuple[Tick, ...]:
         """Run the checks behind the tick marks, once per build."""
-        return ticks(self.report.ledger)
+        return ticks(self.report.ledger, self.report.findings.recorded)
 
     @property
     def calendar(self) -> str:
