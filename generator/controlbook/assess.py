@@ -198,14 +198,14 @@ class _Gathered:
         self._gaps |= {item.id: item for item in gaps}
 
     def take(self, scope: Assessment, sight: Sight | None) -> Iterator[str]:
-        """Judge the rules in some accounts; give the ids of all deviations so far."""
+        """Judge the rules in some accounts; give the ids of their deviations."""
         for evidence, results in zip(self.rules, self._results, strict=True):
             result, found, missing = demanded(scope, sight, evidence)
             results.append(result)
             self._add(found, missing)
+            yield from (item.id for item in found)
         for looked in self._looks:
             looked.take(scope, sight)
-        return iter(self._deviations)
 
     def findings(self, contradicted: tuple[Disagreement, ...]) -> ControlFindings:
         """Put everything together."""

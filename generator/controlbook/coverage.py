@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from .model import ALL, ConfigRule, RuleInstance, Run
-from .timeline import Interval, Intervals, intersect, subtract, union
+from .timeline import Interval, Intervals, subtract, union
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -223,14 +223,6 @@ def _silence(
     if all(row.status not in {"ok", "idle"} for row in matching):
         return "rule-failing"
     return ""
-
-
-def covered(
-    runs: tuple[Run, ...], holes: Iterable[Hole], key_in_force: Intervals
-) -> Intervals:
-    """Give the time in which verdicts of one rule instance count as observed."""
-    seen = intersect(union(run.window for run in runs), key_in_force)
-    return subtract(seen, union(hole.interval for hole in holes))
 
 
 def collected_until(runs: tuple[Run, ...], start: Instant) -> Instant | None:

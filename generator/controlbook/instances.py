@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from . import coverage, history
 from .identity import gap_of
 from .model import ALL, InstanceResult, RuleResult, Share, State
-from .timeline import Interval, union
+from .timeline import Interval, intersect, subtract, union
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,8 +72,9 @@ def _place(
     deviations: list[Deviation] = []
     gaps = _hole_gaps(sight, holes, evidence, tuple(sorted(touched)))
     for key, row in sorted(deployed.instances.items()):
-        seen = coverage.covered(
-            sight.runs, (*holes, *sight.no_runs), deployed.in_force[key]
+        seen = subtract(
+            intersect(sight.windows, deployed.in_force[key]),
+            union(hole.interval for hole in (*holes, *sight.no_runs)),
         )
         result, found, unseen = _instance(sight, row, seen)
         results.append(result)
@@ -230,7 +231,6 @@ def unmapped(
         return ()
     accounts = {number for _, number in assessment.accounts}
     found: list[Deviation] = []
-    windows = union(run.window for run in sight.runs)
     for key, row in sight.rows.items():
         if row.account not in accounts or row.region not in assessment.regions:
             continue
@@ -242,8 +242,7 @@ def unmapped(
         ]
         if not deviating:
             continue
-        holes = (*sight.place_holes(row.account, row.region), *sight.no_runs)
-        seen = coverage.covered(sight.runs, holes, windows)
+        seen = sight.covered(row.account, row.region)
         for resource, pieces in deviating:
             found.extend(_deviations(sight, row, resource, pieces, seen))
     return in_order(item for item in found if item.id not in mapped)

@@ -13,7 +13,6 @@ Of a part of the accounts no sum over all is checked (ADR 0026), all else is.
 
 from __future__ import annotations
 
-from collections import Counter
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -137,13 +136,14 @@ class Movement:
         for key in sorted({*changes, *moved}):
             same = self._rules.get(key)
             old, new = changes.get(key, (same, same))
-            due = Counter(dict(old.counts) if old else {})
+            due = dict(old.counts) if old else {}
             for state, number in moved.get(key, {}).items():
-                due[state] += number
-            due.pop(State.ABSENT.value, None)
-            row = new or old
-            name = f"rule {row.rule} in {row.account} {row.region}" if row else key
-            if {s: n for s, n in due.items() if n} != (dict(new.counts) if new else {}):
+                due[state] = due.get(state, 0) + number
+            due.pop(State.ABSENT, None)
+            if not all(due.values()):
+                due = {state: number for state, number in due.items() if number}
+            if due != (dict(new.counts) if new else {}):
+                name = _named(new or old, key)
                 yield f"sums: {name}: the transitions do not lead to its counts"
             elif (
                 old
@@ -151,7 +151,12 @@ class Movement:
                 and key not in moved
                 and old.records_root != new.records_root
             ):
+                name = _named(new, key)
                 yield f"records_root of {name} changed without a transition"
+
+
+def _named(row: RuleInstance | None, key: str) -> str:
+    return f"rule {row.rule} in {row.account} {row.region}" if row else key
 
 
 def _sorted(moves: Sequence[Transition]) -> bool:

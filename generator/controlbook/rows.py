@@ -16,10 +16,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .digest import canonical
+from .digest import LIMIT, canonical
 from .model import State
 from .timeline import Instant, Interval, instant, iso
 
@@ -35,6 +35,7 @@ Read = Callable[[Any], Any]
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 _QUOTED = json.encoder.encode_basestring
 _STATES = {state.value: state for state in State}
+_COUNTED = _STATES.keys() - {State.ABSENT.value}
 _NEVER = object()
 """Equal to no value: such a field always stands in its row."""
 
@@ -74,6 +75,9 @@ class Row(Generic[T]):
             for key, field in fields.items()
             if field.blank is not _NEVER
         }
+        texts = [key for key, field in fields.items() if field.read is _text]
+        self._texts = itemgetter(*texts) if len(texts) > 1 else None
+        self._others = tuple(key for key in fields if key not in texts)
         self._writes = tuple(
             (key, field.write, field.blank) for key, field in fields.items()
         )
@@ -83,25 +87,38 @@ class Row(Generic[T]):
         if not isinstance(tree, dict):
             message = "is no row of fields"
             raise RowError(message)
-        reads, values = self._reads, self._blanks.copy()
-        for key, value in tree.items():
+        reads, values = self._reads, self._blanks | tree
+        # Most are texts: not worth a look at each where all are as they have to be.
+        for key in self._others if self._plain(tree, values) else tree:
             read = reads.get(key)
-            if read is _text and type(value) is str and value:
-                values[key] = value  # most are texts: not worth a call each
-                continue
             if read is None:
                 message = f"{key}: is unknown to this version"
                 raise RowError(message)
-            try:
-                values[key] = read(value)
-            except ValueError as error:
-                message = f"{key}: {error}"
-                raise RowError(message) from error
+            if key in tree:
+                try:
+                    values[key] = read(tree[key])
+                except ValueError as error:
+                    message = f"{key}: {error}"
+                    raise RowError(message) from error
         if len(values) != len(reads):
             lacking = next(key for key in reads if key not in values)
             message = f"{lacking}: is missing"
             raise RowError(message)
         return self._make(**values)
+
+    def _plain(self, tree: dict[str, Json], values: dict[str, Any]) -> bool:
+        """Tell whether a row has the right fields, and those of text have one."""
+        if (
+            not self._texts
+            or "" in tree.values()
+            or values.keys() != self._reads.keys()
+        ):
+            return False
+        try:
+            "".join(self._texts(values))
+        except TypeError:
+            return False
+        return True
 
     def write(self, value: T) -> dict[str, Json]:
         """Write a value as a row."""
@@ -159,7 +176,7 @@ def _plain(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= LIMIT:
         message = "is not a count"
         raise RowError(message)
     return value
@@ -212,13 +229,15 @@ def _pairs(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _numbers(value: object) -> tuple[tuple[str, int], ...]:
-    return tuple((key, _count(number)) for key, number in sorted(_table(value).items()))
+    return tuple(
+        [(key, _count(number)) for key, number in sorted(_table(value).items())]
+    )
 
 
 def _counts(value: object) -> tuple[tuple[str, int], ...]:
     table = _table(value)
     for name in table:
-        if name not in State.__members__ or name == State.ABSENT:
+        if name not in _COUNTED:
             message = f"{name} is not a state that is counted"
             raise RowError(message)
     return _numbers(table)

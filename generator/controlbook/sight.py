@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from . import coverage, history
 from .repeats import repeats
-from .timeline import Interval
+from .timeline import Interval, subtract, union
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from .history import Pieces
     from .model import Assessment, ConfigRule, Ledger, RuleInstance, Run, Standing
+    from .timeline import Intervals
 
 
 def opening_run(runs: Iterable[Run], period: Interval) -> Run | None:
@@ -58,6 +59,8 @@ class Sight:
     runs: tuple[Run, ...]
     sighted: tuple[coverage.Sighted, ...]
     """The same, prepared for the rules that controls name."""
+    windows: Intervals
+    """The time that they cover."""
     rows: Mapping[str, RuleInstance]
     """instance key → its rule, as the last of these runs has it."""
     pieces: Mapping[tuple[str, str], Pieces]
@@ -73,6 +76,7 @@ class Sight:
         default_factory=dict
     )
     """What was followed through the runs already: many controls ask for one rule."""
+    covering: dict[tuple[str, str], Intervals] = field(default_factory=dict)
 
     @property
     def span(self) -> Interval:
@@ -85,6 +89,15 @@ class Sight:
         if key not in self.places:
             self.places[key] = coverage.place_holes(self.sighted, account, region)
         return self.places[key]
+
+    def covered(self, account: str, region: str) -> Intervals:
+        """Give the time in which any verdict in an account × Region is observed."""
+        key = (account, region)
+        if key not in self.covering:
+            holes = (*self.place_holes(account, region), *self.no_runs)
+            unseen = union(hole.interval for hole in holes)
+            self.covering[key] = subtract(self.windows, unseen)
+        return self.covering[key]
 
     def deployment(
         self, evidence: ConfigRule, account: str, region: str
@@ -136,6 +149,7 @@ def sight_of(
         horizon=horizon,
         runs=runs,
         sighted=coverage.sighted(runs, identifiers),
+        windows=union(run.window for run in runs),
         rows=rows,
         pieces=pieces,
         by_instance=_by_instance(key for key in pieces if key not in elsewhere),
