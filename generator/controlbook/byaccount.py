@@ -67,7 +67,7 @@ def _shares(
     expected = _by_account(day.run.expected for day in days)
     collected = _by_account(day.run.collected for day in days)
     for account in sorted(base.accounts or (), key=canonical):
-        movement, before = Movement(), None
+        movement, before = Movement(summed=False), None
         own: list[Run] = []
         for number, day in enumerate(days):
             run = replace(

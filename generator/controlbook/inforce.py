@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class RulesInForce:
     """The rule rows at the end of a chain, with their sums and their root."""
 
-    def __init__(self) -> None:
-        """Begin with no rules."""
+    def __init__(self, *, summed: bool = True) -> None:
+        """Begin with no rules; where nobody asks for their sums, none are kept."""
+        self._summed = summed
         self.counts: Counter[str] = Counter()
         """State → resources, over all rules."""
         self._rules: Sequence[RuleInstance] = ()
@@ -94,6 +95,8 @@ class RulesInForce:
         return self._leaves[row.key]
 
     def _count(self, row: RuleInstance, sign: int) -> None:
+        if not self._summed:
+            return
         for state, count in row.counts:
             self.counts[state] += sign * count
         place = (row.account, row.region)

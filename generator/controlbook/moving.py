@@ -47,9 +47,9 @@ def rule_key(
 class Movement:
     """The rules and the last known states at the end of a chain, run after run."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self._rules = RulesInForce()
+    def __init__(self, *, summed: bool = True) -> None:
+        """Begin with nothing; sums over all accounts are for who reads all at once."""
+        self._rules = RulesInForce(summed=summed)
         self._states: dict[tuple[str, str], State] = {}
 
     def rules_root(self, rules: Iterable[RuleInstance]) -> str:
@@ -165,7 +165,7 @@ def _sorted(moves: Sequence[Transition]) -> bool:
 
 
 def _row_problems(old: RuleInstance | None, row: RuleInstance) -> Iterator[str]:
-    counted = sum(count for _, count in row.counts)
+    counted = sum([count for _, count in row.counts])
     if counted != row.population:
         yield (
             f"sums: rule {row.rule} in {row.account} {row.region} counts"

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .digest import LIMIT, canonical
@@ -75,9 +75,6 @@ class Row(Generic[T]):
             for key, field in fields.items()
             if field.blank is not _NEVER
         }
-        texts = [key for key, field in fields.items() if field.read is _text]
-        self._texts = itemgetter(*texts) if len(texts) > 1 else None
-        self._others = tuple(key for key in fields if key not in texts)
         self._writes = tuple(
             (key, field.write, field.blank) for key, field in fields.items()
         )
@@ -87,38 +84,25 @@ class Row(Generic[T]):
         if not isinstance(tree, dict):
             message = "is no row of fields"
             raise RowError(message)
-        reads, values = self._reads, self._blanks | tree
-        # Most are texts: not worth a look at each where all are as they have to be.
-        for key in self._others if self._plain(tree, values) else tree:
+        reads, values = self._reads, self._blanks.copy()
+        for key, value in tree.items():
             read = reads.get(key)
+            if read is _text and type(value) is str and value:
+                values[key] = value  # most are texts: not worth a call each
+                continue
             if read is None:
                 message = f"{key}: is unknown to this version"
                 raise RowError(message)
-            if key in tree:
-                try:
-                    values[key] = read(tree[key])
-                except ValueError as error:
-                    message = f"{key}: {error}"
-                    raise RowError(message) from error
+            try:
+                values[key] = read(value)
+            except ValueError as error:
+                message = f"{key}: {error}"
+                raise RowError(message) from error
         if len(values) != len(reads):
             lacking = next(key for key in reads if key not in values)
             message = f"{lacking}: is missing"
             raise RowError(message)
         return self._make(**values)
-
-    def _plain(self, tree: dict[str, Json], values: dict[str, Any]) -> bool:
-        """Tell whether a row has the right fields, and those of text have one."""
-        if (
-            not self._texts
-            or "" in tree.values()
-            or values.keys() != self._reads.keys()
-        ):
-            return False
-        try:
-            "".join(self._texts(values))
-        except TypeError:
-            return False
-        return True
 
     def write(self, value: T) -> dict[str, Json]:
         """Write a value as a row."""

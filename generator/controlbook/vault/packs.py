@@ -30,6 +30,8 @@ MAX_CONTENT = 2 * 1024 * 1024 * 1024
 _GZIP = 31
 """zlib's name for one gzip member with a 32 KiB window."""
 _CHUNK = 1 << 20
+_SLICE = 1 << 14
+"""So many stored bytes are inflated at a time: many packs may be open together."""
 
 
 class PackError(ControlbookError):
@@ -201,8 +203,11 @@ def inflate(
 ) -> Iterator[bytes]:
     """Give the content of exactly one gzip member, piece by piece."""
     engine = zlib.decompressobj(wbits=_GZIP)
-    pending, size = body, 0
+    pending, size, rest = b"", 0, memoryview(body)
     while not engine.eof:
+        if not pending:
+            # A little at a time: what is not yet inflated is copied with every step.
+            pending, rest = bytes(rest[:_SLICE]), rest[_SLICE:]
         try:
             chunk = engine.decompress(pending, _CHUNK)
         except zlib.error as error:
@@ -213,10 +218,10 @@ def inflate(
         if size > limit:
             message = f"inflates to more than {limit} bytes"
             raise PackError(message, place)
-        if not chunk and not pending and not engine.eof:
+        if not chunk and not pending and not rest and not engine.eof:
             message = "the gzip stream is cut short"
             raise PackError(message, place)
         yield chunk
-    if engine.unused_data or pending:
+    if engine.unused_data or pending or rest:
         message = "data after the single gzip member"
         raise PackError(message, place)
