@@ -54,11 +54,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .history import Piece
-    from .model import Disagreement, Ledger, ManualEvidence, Standing
+    from .model import Disagreement, Ledger, ManualEvidence
+    from .opened import Opening
     from .sight import Sight
     from .timeline import Intervals
-
-    Opening = tuple[Standing, ...] | Opened
 
 
 def assess(
@@ -149,9 +148,10 @@ def _our_record(sight: Sight | None) -> Callable[[], OurRecord]:
 
     def laid_out() -> OurRecord:
         if sight is None:
-            return OurRecord(pieces={}, reach=None)
-        rules = {row.key: row for run in sight.runs for row in run.rules}
-        return OurRecord.made(sight.pieces, rules, sight.horizon)
+            return OurRecord(None)
+        found = OurRecord(sight.horizon)
+        found.add(sight.pieces, {row.key: row for r in sight.runs for row in r.rules})
+        return found
 
     return laid_out
 

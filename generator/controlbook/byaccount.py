@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from .digest import canonical
@@ -40,13 +40,17 @@ if TYPE_CHECKING:
 def read_by_account(files: Mapping[str, bytes], lists: Lists, reach: Reach) -> Ledger:
     """Read a ledger whose `parts` give its rules and transitions account by account.
 
-    Where none of these moved out of the manifests, all are read at once.
+    Where none of these moved out of the manifests, all are read at once. Without
+    accounts to reach for, all that any run expected are given.
     """
     config = outlines(files)
-    if reach.accounts is None or not any(o.moved.intersection(LONGEST) for o in config):
+    if not any(outline.moved.intersection(LONGEST) for outline in config):
         return read_ledger(files, lists, reach)
     reach = replace(reach, rows=False)
     base = read_ledger(files, lists, reach)
+    if base.accounts is None:
+        places = chain.from_iterable(run.expected for run in base.config)
+        base = replace(base, accounts=frozenset(account for account, _ in places))
     depths = reach.depths("config", config)
     shares = partial(_shares, base, files, depths, lists)
     return replace(base, shares=shares)

@@ -11,23 +11,28 @@ Rules enforced here:
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .history import pieces_by_resource
-from .model import ConfigRule, Disagreement
+from .model import ConfigRule, Disagreement, State
+from .opened import Opened
 from .timeline import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .history import Pieces
-    from .model import Assessment, Control, Ledger, RuleInstance, Standing
+    from .model import Assessment, Control, Ledger, RuleInstance
+    from .opened import Opening
     from .timeline import Instant
 
-JUDGED = frozenset({"COMPLIANT", "NON_COMPLIANT"})
+_SAID = (State.COMPLIANT.value, State.NON_COMPLIANT.value)
+JUDGED = frozenset(_SAID)
 """The verdicts that can be compared."""
+_OPEN = 2**63 - 1
+"""The end of what still held when it was collected last."""
 PREFIX = "audit-manager:"
 """Evidence keys of the stream begin so; the assessment's id there follows."""
 
@@ -35,55 +40,62 @@ _Place = tuple[str, str, str]
 """(rule identifier, account, name of a resource)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OurRecord:
     """What our ledger says of resources under Config rules, to compare with."""
 
-    pieces: Mapping[_Place, tuple[Pieces, ...]]
-    reach: Interval | None
-    """The time that it tells of; None: it tells nothing."""
+    def __init__(self, reach: Interval | None) -> None:
+        """Begin with nothing; `reach` is the time that is told of, None: none."""
+        self.reach = reach
+        self._told: dict[_Place, array[int]] = defaultdict(lambda: array("q"))
+        """Judged pieces as three numbers each: millions of them are held."""
 
     @staticmethod
-    def of(ledger: Ledger, opening: Iterable[Standing]) -> OurRecord:
-        """Fold the ledger; `opening` is the state after its first run."""
+    def of(ledger: Ledger, opening: Opening) -> OurRecord:
+        """Fold the ledger, part by part; `opening` is the state after its first run."""
         if not ledger.config:
-            return OurRecord(pieces={}, reach=None)
+            return OurRecord(None)
         first = ledger.config[0].window.end
         end = max(run.window.end for run in ledger.config)
         if end == first:
-            return OurRecord(pieces={}, reach=None)  # the opening state alone
-        moves = (move for run in ledger.config for move in run.transitions)
-        pieces = pieces_by_resource(opening, (m for m in moves if m.at >= first))
-        rules = {row.key: row for run in ledger.config for row in run.rules}
-        return OurRecord.made(pieces, rules, Interval(first, end))
+            return OurRecord(None)  # the opening state alone
+        record = OurRecord(Interval(first, end))
+        for part in ledger.parts():
+            states = (
+                opening.of(part.accounts) if isinstance(opening, Opened) else opening
+            )
+            moves = (move for run in part.config for move in run.transitions)
+            pieces = pieces_by_resource(states, (m for m in moves if m.at >= first))
+            record.add(
+                pieces, {row.key: row for run in part.config for row in run.rules}
+            )
+        return record
 
-    @staticmethod
-    def made(
+    def add(
+        self,
         pieces: Mapping[tuple[str, str], Pieces],
         rules: Mapping[str, RuleInstance],
-        reach: Interval,
-    ) -> OurRecord:
+    ) -> None:
         """Lay out what resources did, by the names that Audit Manager knows."""
-        found: dict[_Place, list[Pieces]] = defaultdict(list)
         for (key, resource), own in pieces.items():
-            if key in rules:
-                row, name = rules[key], resource.rpartition("/")[2]
-                found[row.identifier, row.account, name].append(own)
-        named = {place: tuple(own) for place, own in found.items()}
-        return OurRecord(pieces=named, reach=reach)
+            row = rules.get(key)
+            for piece in own if row else ():
+                if row and piece.state in JUDGED:
+                    name = resource.rpartition("/")[2]
+                    end = _OPEN if piece.end is None else piece.end
+                    bad = piece.state is State.NON_COMPLIANT
+                    told = self._told[row.identifier, row.account, name]
+                    told.extend((piece.start, end, bad))
 
     def verdicts(
         self, identifier: str, account: str, arn: str, at: Instant
     ) -> tuple[str, ...]:
         """Give what the record says of a resource under a rule at an instant."""
         name = arn.rpartition(":")[2].rpartition("/")[2]
-        found = {
-            piece.state.value
-            for own in self.pieces.get((identifier, account, name), ())
-            for piece in own
-            if piece.start <= at and (piece.end is None or at < piece.end)
-        }
-        return tuple(sorted(found & JUDGED))
+        told = self._told.get((identifier, account, name), ())
+        pieces = zip(told[::3], told[1::3], told[2::3], strict=True)
+        return tuple(
+            sorted({_SAID[bad] for start, end, bad in pieces if start <= at < end})
+        )
 
 
 def disagreements(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .ledger import parse_state_lines
 from .manifest import whose
@@ -41,3 +41,7 @@ class Opened:
         wanted = self._lines if accounts is None else accounts
         lines = (line for each in wanted for line in self._lines.get(each, ()))
         return parse_state_lines(map(zlib.decompress, lines))
+
+
+Opening: TypeAlias = "tuple[Standing, ...] | Opened"
+"""States at one instant: at hand, or to be read account by account."""

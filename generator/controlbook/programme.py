@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from .assess import Opening
     from .digest import Json
     from .manifest import Lists
     from .model import (
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
         Standing,
         StoredObject,
     )
+    from .opened import Opening
     from .proofs import Gathered, Witness
     from .record import Record
     from .render.changes import Change
@@ -134,6 +134,16 @@ class Programme:
         """The run manifests with every list of each."""
         return read_ledger(self.files, self.lists)
 
+    @cached_property
+    def ledger_by_account(self) -> Ledger:
+        """The run manifests, whose rules and changes come account by account."""
+        config = outlines(self.files)
+        if not config:
+            return self.ledger
+        ends = [outline.window for outline in config]
+        span = Interval(min(w.start for w in ends), max(w.end for w in ends))
+        return read_by_account(self.files, self.lists, Reach(span=span))
+
     def ledger_of(self, name: str) -> Ledger:
         """Give the ledger with all that an assessment's findings rest on."""
         if name not in self._ledgers:
@@ -212,10 +222,14 @@ class Programme:
         first = opening_run(self.ledger.config, assessment.period)
         return self._after(first, assessment) if first else ()
 
+    def opened(self, run: Run, accounts: Collection[str] | None = None) -> Opened:
+        """Give the states at the end of a window, to be read account by account."""
+        return Opened(_of(accounts, self._states(run)))
+
     def _after(self, run: Run, assessment: Assessment) -> Opening:
         """Read the states of an assessment's accounts at the end of a run's window."""
         if self.ledger_of(assessment.id).shares:
-            return Opened(_of(_numbers(assessment), self._states(run)))
+            return self.opened(run, _numbers(assessment))
         return self.state_after(run, _numbers(assessment))
 
     def findings(self, name: str) -> Findings:

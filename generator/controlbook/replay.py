@@ -21,10 +21,10 @@ from .trail import origin_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .assess import Opening
     from .git import Landed, Repository
     from .git.history import Version
     from .model import Arrival, Assessment, Ledger, Library
+    from .opened import Opening
     from .proofs import Witness
     from .trail import Origin
 

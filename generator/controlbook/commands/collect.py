@@ -101,9 +101,9 @@ def _source(stream: str, programme: Programme, progress: Progress) -> Source:
 
 def _our_record(programme: Programme) -> OurRecord:
     """Fold what the config stream recorded; without it there is nothing to compare."""
-    runs = programme.whole_ledger.config
-    opening = programme.state_after(runs[0]) if runs else ()
-    return OurRecord.of(programme.whole_ledger, opening)
+    ledger = programme.ledger_by_account
+    opening = programme.opened(ledger.config[0]) if ledger.config else ()
+    return OurRecord.of(ledger, opening)
 
 
 def _about() -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,6 @@ from controlbook.trail import Trail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controlbook.assess import Opening
     from controlbook.digest import Json
     from controlbook.model import (
         Assessment,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         RequirementStatus,
         Run,
     )
+    from controlbook.opened import Opening
     from controlbook.preserved import Preserved
     from controlbook.subjects import Subject
     from controlbook.timeline import Instant

@@ -58,8 +58,10 @@ def torn(runs: Iterable[Run], asked: Iterable[Query], now: Instant) -> tuple[Tor
     """Find the windows with gaps, not too old, that asked for nothing forgotten."""
     queries = set(asked)
     found: list[Torn] = []
-    for run in mended(runs):
-        if run.window.end + MENDED_WITHIN < now or not queries >= set(run.asked):
+    # A correction has the window that it corrects: no list of an older run is read.
+    young = [run for run in runs if run.window.end + MENDED_WITHIN >= now]
+    for run in mended(young):
+        if not queries >= set(run.asked):
             continue
         gaps: dict[Place, list[Missing]] = {}
         for row in run.missing:

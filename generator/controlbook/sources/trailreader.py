@@ -73,7 +73,7 @@ class _Proof:
 
 @dataclass(frozen=True, slots=True)
 class _Closed:
-    """A window that a run closed, and the events of it that are known already."""
+    """A window that a run closed, and what was added to it since."""
 
     seq: int
     window: Interval
@@ -81,12 +81,11 @@ class _Closed:
 
 
 def _closed(runs: Iterable[Run]) -> list[_Closed]:
-    """Give the windows of all runs; what corrections added to one is known too."""
+    """Give the windows of all runs; their events are read where more of them come."""
     found: dict[int, _Closed] = {}
     for run in runs:
         seq = run.corrects or run.seq
-        closed = found.setdefault(seq, _Closed(seq, run.window, set()))
-        closed.known.update(event.id for event in run.events)
+        found.setdefault(seq, _Closed(seq, run.window, set()))
     return list(found.values())
 
 
