@@ -31,6 +31,7 @@ from year_world import START, Sizes, Year, clock_of
 
 from controlbook import cli
 from controlbook.collect import Collector
+from controlbook.crosscheck import OurRecord
 from controlbook.git import Repository
 from controlbook.programme import Programme
 from controlbook.render.bundle import publish, write_bundle
@@ -246,11 +247,20 @@ def bundled(name: str) -> Callable[[Path], str]:
     return run
 
 
-def verified(name: str) -> Callable[[Path], str]:
-    """Verify the bundle."""
+def compared(folder: Path) -> str:
+    """Lay our record out, as the comparison with Audit Manager does."""
+    programme = Programme.open(folder / "programme")
+    ledger = programme.ledger_by_account
+    record = OurRecord.of(ledger, programme.opened(ledger.config[0]))
+    return f"{sum(map(len, record.told.values())) // 3} judged pieces"
+
+
+def verified(name: str, *, raw: bool = False) -> Callable[[Path], str]:
+    """Verify the bundle; where asked, with the vault's copy beside it."""
 
     def run(folder: Path) -> str:
-        verdict = verify(folder / f"build-{name}" / f"{name}.zip")
+        bundle = folder / f"build-{name}" / f"{name}.zip"
+        verdict = verify(bundle, raw=folder / "vault" if raw else None)
         wrong = [check.name for check in verdict.checks if not check.ok]
         return f"exit {int(verdict.code)}, open: {', '.join(wrong) or 'nothing'}"
 
@@ -282,6 +292,8 @@ STEPS: dict[str, Callable[[Path], str]] = {
     f"bundle {FOUR}": bundled(FOUR),
     f"verify {FOUR}": verified(FOUR),
     f"verify.py {FOUR}": verified_alone(FOUR),
+    f"raw {FOUR}": verified(FOUR, raw=True),
+    "our record": compared,
     f"findings {ALL}": findings(ALL),
     "check": command("check"),
     f"bundle {ALL}": bundled(ALL),

@@ -46,7 +46,7 @@ class OurRecord:
     def __init__(self, reach: Interval | None) -> None:
         """Begin with nothing; `reach` is the time that is told of, None: none."""
         self.reach = reach
-        self._told: dict[_Place, array[int]] = defaultdict(lambda: array("q"))
+        self.told: dict[_Place, array[int]] = defaultdict(lambda: array("q"))
         """Judged pieces as three numbers each: millions of them are held."""
 
     @staticmethod
@@ -83,7 +83,7 @@ class OurRecord:
                     name = resource.rpartition("/")[2]
                     end = _OPEN if piece.end is None else piece.end
                     bad = piece.state is State.NON_COMPLIANT
-                    told = self._told[row.identifier, row.account, name]
+                    told = self.told[row.identifier, row.account, name]
                     told.extend((piece.start, end, bad))
 
     def verdicts(
@@ -91,7 +91,7 @@ class OurRecord:
     ) -> tuple[str, ...]:
         """Give what the record says of a resource under a rule at an instant."""
         name = arn.rpartition(":")[2].rpartition("/")[2]
-        told = self._told.get((identifier, account, name), ())
+        told = self.told.get((identifier, account, name), ())
         pieces = zip(told[::3], told[1::3], told[2::3], strict=True)
         return tuple(
             sorted({_SAID[bad] for start, end, bad in pieces if start <= at < end})

@@ -37,6 +37,7 @@ from .manifest import (
     no_lists,
     outline_in,
     read_manifest,
+    without_rows,
 )
 from .model import Ledger, Standing, State
 from .moving import Movement, rule_key
@@ -113,10 +114,18 @@ def read_ledger(
 
 
 def examined(
-    files: Mapping[str, bytes], lists: Lists = no_lists, reach: Reach | None = None
+    files: Mapping[str, bytes],
+    lists: Lists = no_lists,
+    reach: Reach | None = None,
+    *,
+    keep: bool = True,
 ) -> tuple[Ledger, tuple[str, ...]]:
-    """Read what can be read of every run manifest, with everything that is wrong."""
-    ledger, problems = _ledger(files, lists, reach)
+    """Read what can be read of every run manifest, with everything that is wrong.
+
+    Where rules and transitions are not to `keep`, each run's are checked against those
+    before it and let go of: nobody may look at them afterwards.
+    """
+    ledger, problems = _ledger(files, lists, reach, keep=keep)
     return ledger, tuple(f"{place}: {text}" for place, text in problems)
 
 
@@ -161,9 +170,9 @@ def outlines(files: Mapping[str, bytes], stream: str = "config") -> list[Outline
 
 
 def _ledger(
-    files: Mapping[str, bytes], lists: Lists, reach: Reach | None
+    files: Mapping[str, bytes], lists: Lists, reach: Reach | None, *, keep: bool = True
 ) -> tuple[Ledger, list[tuple[str, str]]]:
-    chains, problems = _walk(files, lists, reach)
+    chains, problems = _walk(files, lists, reach, keep=keep)
     runs = {stream: tuple(chain.runs) for stream, chain in chains.items()}
     if reach is None or not any(chain.partial for chain in chains.values()):
         return Ledger(runs=runs), problems
@@ -181,7 +190,7 @@ def _manifests(files: Mapping[str, bytes]) -> dict[str, dict[int, bytes]]:
 
 
 def _walk(
-    files: Mapping[str, bytes], lists: Lists, reach: Reach | None
+    files: Mapping[str, bytes], lists: Lists, reach: Reach | None, *, keep: bool = True
 ) -> tuple[dict[str, Chain], list[tuple[str, str]]]:
     problems: list[tuple[str, str]] = []
     for path in sorted(files):
@@ -193,7 +202,7 @@ def _walk(
     chains: dict[str, Chain] = {}
     ledgers: dict[str, str] = {}
     for stream, manifests in _manifests(files).items():
-        chain = chains[stream] = Chain(stream, ledgers, lists)
+        chain = chains[stream] = Chain(stream, ledgers, lists, keep=keep)
         if reach:
             chain.depths = reach.depths(stream, outlines(files, stream))
         for seq in sorted(manifests):
@@ -210,8 +219,14 @@ class Chain:
         stream: str,
         ledgers: dict[str, str] | None = None,
         lists: Lists = no_lists,
+        *,
+        keep: bool = True,
     ) -> None:
-        """Begin an empty chain; `ledgers` is shared by the chains of one ledger."""
+        """Begin an empty chain; `ledgers` is shared by the chains of one ledger.
+
+        Without `keep` the rows of rules and transitions go when the next run came.
+        """
+        self._keep = keep
         self.stream = stream
         self._lists = lists
         self.depths: Mapping[int, Depth] = {}
@@ -243,6 +258,8 @@ class Chain:
             found = self._check(run, seq, depth)
             self.problems.extend((place, text) for text in found)
             self.runs.append(run)
+            if not self._keep:
+                self.runs[-2:-1] = map(without_rows, self.runs[-2:-1])
         self._seq, self._prev = seq, digest
 
     @property

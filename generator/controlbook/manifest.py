@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import accumulate, chain
 from operator import attrgetter, itemgetter
@@ -548,6 +549,12 @@ def read_manifest(
     if skew(run) != skew_s:
         _fail("run: skew_s: is not the difference of aws_date and started")
     return run
+
+
+def without_rows(run: Run) -> Run:
+    """Let go of a run's rules and transitions, which nobody may look at any more."""
+    gone = partial(_unfollowed, run.seq)
+    return replace(run, rules=Later(gone), transitions=Later(gone))
 
 
 def _unfollowed(seq: int) -> NoReturn:

@@ -398,7 +398,8 @@ class _Pass:
             return ledger
         faults: list[Fault] = []
         try:
-            found, problems = examined(self._runs(), of_vault(lambda: copy))
+            lists = of_vault(lambda: copy)
+            found, problems = examined(self._runs(), lists, keep=False)
             faults.extend(wrong(text) for text in problems)
         except NotInVaultError as error:
             faults.append(lacking(f"{error.place} is not in the vault's copy"))
