@@ -164,10 +164,10 @@ class _Column:
         return self._ahead.pop()[1]
 
     def finish(self) -> None:
-        """Refuse what was not taken, since it does not stand in order."""
+        """Refuse what nobody asked for."""
         self._look()
         for account, _ in self._ahead:
-            message = f"a line of {account} is not in the order of the accounts"
+            message = f"there are rows of {account}, which no run expected"
             raise MalformedManifestError(message)
 
     def _look(self) -> None:

@@ -712,6 +712,9 @@ def rows_by_account(
     if objects := moved(stored).get(name):
         index = next(each for each in stored if each.role == INDEX)
         leaves = leaves_of(name, index, lists)
+        # Or an account would be passed by, and its rows be missed further on.
+        if list(leaves) != sorted(leaves, key=canonical):
+            _fail(f"{index.key}: the index of the lists is not in order")
         for account, line in _own_lines(name, objects, leaves, lists, depth):
             yield account, _accounts_rows(name, account, line)
         return
