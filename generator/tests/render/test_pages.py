@@ -16,8 +16,16 @@ import small
 
 from controlbook import cli
 from controlbook.errors import ControlbookError
-from controlbook.model import Conclusion, Status
-from controlbook.render.pages import View, all_pages, navigation, pages, people
+from controlbook.model import Conclusion, Recorded, Status
+from controlbook.recorded import record
+from controlbook.render.pages import (
+    View,
+    all_pages,
+    assessment,
+    navigation,
+    pages,
+    people,
+)
 from controlbook.render.report import Book, Commit
 from controlbook.timeline import instant
 
@@ -287,6 +295,34 @@ def test_numbers_with_parentheses_have_pages() -> None:
     made = pages(Book(reports=(report,)))
     assert f"PCI-2028-FEB/{number}/index.md" in made
     assert f'href="{number}/index.html"' in made["PCI-2028-FEB/index.md"]
+
+
+def test_state_of_very_many_places_lists_the_worst_and_counts_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = "PCI-2028-FEB/state/index.md"
+    assert "accounts and Regions, those" not in PAGES[path]
+    monkeypatch.setattr(assessment, "PLACES", 1)
+    report = small.report()
+    text = pages(Book(reports=(report,)))[path]
+    assert "showing 1 of 2 accounts and Regions, those with resources" in text
+    failing = {row.instance for row in report.closing if row.state == "NON_COMPLIANT"}
+    rows = View(report=report).rule_rows
+    for rule in {rows[key].rule for key in failing}:
+        group = text.split(f"{rule}</code>", 1)[1].split("cb-group", 1)[0]
+        assert " since " in group
+    assert text.count('<tr><th scope="row">') == len({r.rule for r in rows.values()})
+
+
+def test_state_of_a_ledger_that_is_not_held_lists_the_rules_of_controls() -> None:
+    report = small.report()
+    recorded = Recorded()
+    record(recorded, report.ledger, report.assessment, ())
+    whole = replace(report.ledger, shares=lambda _: iter((report.ledger,)))
+    findings = replace(report.findings, recorded=recorded)
+    report = replace(report, ledger=whole, findings=findings)
+    shown = pages(Book(reports=(report,)))["PCI-2028-FEB/state/index.md"]
+    assert "4 rule instances in these accounts are under rules that no" in shown
 
 
 def test_navigation_names_every_page_once() -> None:

@@ -126,3 +126,17 @@ def test_a_packer_takes_records_in_order_only() -> None:
     packer.add(b"b")
     with pytest.raises(PackError, match="not in order"):
         packer.add(b"a")
+
+
+@pytest.mark.threat("T02")
+def test_a_long_body_is_refused_where_it_is_cut_or_goes_on() -> None:
+    """A long body is inflated slice by slice: what follows counts all the same."""
+    chance = random.Random(5)  # noqa: S311 - any bytes do
+    body = pack(chance.randbytes(40).hex().encode() for _ in range(3_000)).body
+    assert len(body) > 5 * (1 << 14)
+    for cut in (1 << 14, (1 << 14) + 1, 3 << 14, len(body) - 1):
+        with pytest.raises(PackError, match="cut short"):
+            unpack(body[:cut])
+    for tail in (b"x", b"x" * (2 << 14)):
+        with pytest.raises(PackError, match="data after the single gzip member"):
+            unpack(body + tail)
