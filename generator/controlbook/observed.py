@@ -11,6 +11,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from .coverage import Hole, merged
@@ -48,16 +49,14 @@ def observed(
     """
     places: list[PlaceObserved] = []
     holes: list[Hole] = []
-    speaking = [run for run in runs if near(run.window, assessment.period)]
+    told: dict[tuple[str, str], list[Observation]] = defaultdict(list)
+    for run in runs:
+        for row in run.observations if near(run.window, assessment.period) else ():
+            if row.evidence == evidence.key:
+                told[row.account, row.region].append(row)
     for _, account in assessment.accounts:
         for region in regions_of(evidence, assessment):
-            rows = tuple(
-                row
-                for run in speaking
-                for row in run.observations
-                if (row.evidence, row.account, row.region)
-                == (evidence.key, account, region)
-            )
+            rows = tuple(told.get((account, region), ()))
             due = _due(evidence, rows, assessment.period, until)
             place, lacking = _place(evidence, rows, runs, (account, region), due)
             places.append(place)

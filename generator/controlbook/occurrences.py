@@ -38,9 +38,9 @@ from .reach import near
 from .timeline import SECOND, Instant, Interval, iso, subtract, total, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from .model import Assessment, Run
+    from .model import Assessment, DigestChain, Run
     from .timeline import Intervals
 
     Counts = tuple[tuple[Run, EventCount], ...]
@@ -85,9 +85,11 @@ def occurrences(
     accounts = [number for _, number in assessment.accounts]
     places: list[EventPlace] = []
     counts = _counts(evidence, runs, assessment)
+    looked = coverage.sighted(asking, ())
+    told = _told(asking, counts, span)
     for account in accounts:
         for region in recorded_in(evidence.source, assessment.regions):
-            holes = coverage.place_holes(asking, account, region)
+            holes = coverage.place_holes(looked, account, region)
             gaps.extend(
                 gap_of(hole.reason, account, region, STREAM, piece)
                 for hole in holes
@@ -95,7 +97,7 @@ def occurrences(
             )
             unseen = union([*unasked, *(hole.interval for hole in holes)])
             seen = subtract((span,), unseen)
-            places.append(_place((account, region), asking, counts, seen, span))
+            places.append(_place((account, region), told, seen))
     result = _result(evidence, tuple(places), counts, span, reached)
     events = tuple(event for event in result.events if period.contains(event.at))
     deviations = _judged(evidence, result, counts, events, period, closed=end)
@@ -124,21 +126,32 @@ def _counts(
     )
 
 
+def _told(
+    runs: Iterable[Run], counts: Counts, span: Interval
+) -> Mapping[Place, tuple[list[DigestChain], list[int]]]:
+    """Sort chains of digests and counts of events by their account × Region."""
+    found: dict[Place, tuple[list[DigestChain], list[int]]] = defaultdict(
+        lambda: ([], [])
+    )
+    for run in runs:
+        for chain in run.chains if run.window.clip(span) else ():
+            found[chain.account, chain.region][0].append(chain)
+    for _, row in counts:
+        found[row.account, row.region][1].append(row.count)
+    return found
+
+
 def _place(
-    place: Place, runs: tuple[Run, ...], counts: Counts, seen: Intervals, span: Interval
+    place: Place,
+    told: Mapping[Place, tuple[list[DigestChain], list[int]]],
+    seen: Intervals,
 ) -> EventPlace:
-    chains = [
-        row
-        for run in runs
-        if run.window.clip(span)
-        for row in run.chains
-        if (row.account, row.region) == place
-    ]
+    chains, counted = told.get(place, ([], []))
     last = max(chains, key=lambda row: (row.end, row.head), default=None)
     return EventPlace(
         account=place[0],
         region=place[1],
-        count=sum(row.count for _, row in counts if (row.account, row.region) == place),
+        count=sum(counted),
         observed=total(seen),
         digests=sum(row.digests for row in chains),
         log_files=sum(row.log_files for row in chains),
@@ -155,9 +168,10 @@ def _result(
     reached: Instant | None,
 ) -> EventResult:
     listed: dict[tuple[str, str], Event] = {}
-    for run, _ in counts:
+    counted = {(row.account, row.region) for _, row in counts}
+    for run in {run.seq: run for run, _ in counts}.values():
         for event in run.events:
-            if event.key == evidence.key and _counted(event, counts):
+            if event.key == evidence.key and (event.account, event.region) in counted:
                 listed.setdefault((event.account, event.id), event)
     return EventResult(
         evidence=evidence,
@@ -169,12 +183,6 @@ def _result(
         events=tuple(sorted(listed.values())),
         whole=reached is not None
         and all(place.observed == span.length for place in places),
-    )
-
-
-def _counted(event: Event, counts: Counts) -> bool:
-    return any(
-        (row.account, row.region) == (event.account, event.region) for _, row in counts
     )
 
 

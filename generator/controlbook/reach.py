@@ -96,7 +96,7 @@ class Reach:
     """None: no list is read before somebody looks at it."""
     accounts: frozenset[str] | None = None
     rows: bool = True
-    """Whether rules and transitions are read at once, or account by account."""
+    """Whether Config's rules and transitions are read at once, or by account."""
 
     def near(self, stream: str, outline: Outline) -> bool:
         """Tell whether a run's lists are read."""
@@ -120,7 +120,7 @@ class Reach:
                 lists=o.seq in seqs,
                 rules=first <= o.seq <= last,
                 objects=False,
-                rows=self.rows,
+                rows=self.rows or stream != "config",
                 accounts=None if stream in FOLLOWING else self.accounts,
             )
             for o in outlines
