@@ -77,6 +77,7 @@ class Programme:
         self._gathered: dict[str, Gathered] = {}
         self._trails: dict[str, Trail] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._committed = True
 
     @classmethod
     def open(cls, folder: Path, rev: str = "HEAD") -> Programme:
@@ -103,6 +104,7 @@ class Programme:
         """Look at the files that stand in the work tree, committed or not."""
         programme = cls.open(folder)
         programme.files = programme.repository.work_files(READ)
+        programme._committed = False  # noqa: SLF001 - of this very class
         return programme
 
     @cached_property
@@ -302,6 +304,7 @@ class Programme:
                 ledger=self.ledger_of(name),
                 opening=self.opening(assessment),
                 assessment=assessment,
+                findings=self.findings(name) if self._committed else None,
                 witnesses=self.witnesses,
             )
             self._trails[name] = retrace(self.repository, present)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .git import Landed, Repository
     from .git.history import Version
-    from .model import Arrival, Assessment, Ledger, Library
+    from .model import Arrival, Assessment, Findings, Ledger, Library
     from .opened import Opening
     from .proofs import Witness
     from .trail import Origin
@@ -42,6 +42,8 @@ class Present:
     opening: Opening
     """The state that opens the assessment's period."""
     assessment: Assessment
+    findings: Findings | None = None
+    """What was derived of these already, if anything was."""
     witnesses: tuple[Witness, ...] = ()
     """Checkpoints with their time stamps, for proofs of level L3."""
 

@@ -101,6 +101,13 @@ class _Walk:
     _seen: set[str] = field(default_factory=set)
     _view: _View | None = None
 
+    def __post_init__(self) -> None:
+        """Begin with what was derived of the present."""
+        present = self.replay.present
+        if present.findings:
+            key = self._rests_on(self.replay.head, len(present.ledger.config))
+            self._findings[key] = present.findings
+
     @property
     def findings(self) -> Findings | None:
         """Give the findings at the last commit that could be judged."""
@@ -246,6 +253,16 @@ class _Walk:
         self, tree: Tree, library: Library, ledger: Ledger, runs: int
     ) -> Findings:
         """Derive findings once for what they depend on."""
+        key = self._rests_on(tree, runs)
+        if key not in self._findings:
+            assessment = library.assessments[self.replay.name]
+            self._findings[key] = assess(
+                library, ledger, self.replay.present.opening, assessment
+            )
+        return self._findings[key]
+
+    def _rests_on(self, tree: Tree, runs: int) -> object:
+        """Give what findings depend on: files of a tree, and how many runs."""
         parts = ("controls/", "frameworks/", "evidence/manual/")
         scope = f"{self.replay.folder}assessment.yml"
         own = frozenset(
@@ -253,13 +270,7 @@ class _Walk:
             for path, blob in tree.items()
             if path.startswith(parts) or path == scope
         )
-        key = (own, runs)
-        if key not in self._findings:
-            assessment = library.assessments[self.replay.name]
-            self._findings[key] = assess(
-                library, ledger, self.replay.present.opening, assessment
-            )
-        return self._findings[key]
+        return own, runs
 
     def _record(self, view: _View) -> Record:
         arrivals = dict(self._arrived)

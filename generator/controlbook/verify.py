@@ -267,6 +267,7 @@ class _Pass:
                     ledger=ledger,
                     opening=opening,
                     assessment=assessment,
+                    findings=record.findings,
                     witnesses=seen,
                 ),
             ),

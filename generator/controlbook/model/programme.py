@@ -165,6 +165,13 @@ class Assessment:
     policy: tuple[tuple[str, str], ...] = ()
     entity: str = ""
     path: str = ""
+    _names: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """id → our name: a table asks for it in each of its rows."""
+
+    def __post_init__(self) -> None:
+        """Lay the accounts out by their ids."""
+        names = {number: name for name, number in self.accounts}
+        object.__setattr__(self, "_names", names)
 
     def assessor_of(self, requirement: str) -> str:
         """Name the person who assesses a requirement."""
@@ -182,7 +189,7 @@ class Assessment:
 
     def account_name(self, account: str) -> str:
         """Give our name of an account, or its id where we have none."""
-        return {number: name for name, number in self.accounts}.get(account, account)
+        return self._names.get(account, account)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
