@@ -794,7 +794,7 @@ def _own_lines(
 def _accounts_rows(name: str, account: str, line: bytes) -> tuple[Any, ...]:
     """Read one account's line of a list."""
     try:
-        tree: Any = _parsed_line(line)
+        tree: Any = parse_canonical(line)
         if tree.keys() != {"account", "rows"}:
             _fail(f"{name} of {account}: a line has other fields than account and rows")
         rows: tuple[Any, ...] = _FIELDS[name].read(tree["rows"])
@@ -804,19 +804,6 @@ def _accounts_rows(name: str, account: str, line: bytes) -> tuple[Any, ...]:
     if any(row.account != account for row in rows):
         _fail(f"{name} of {account}: holds a row of another account")
     return rows
-
-
-def _parsed_line(line: bytes) -> Json:
-    """Read the canonical JSON of a line; what no row may hold is for who reads it."""
-    if not line.isascii() or b"\\" in line:
-        return parse_canonical(line)
-    try:
-        tree: Json = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return parse_canonical(line)  # which says what is wrong
-    if orjson.dumps(tree, option=orjson.OPT_SORT_KEYS) != line:
-        return parse_canonical(line)
-    return tree
 
 
 def _plain_rows(name: str, stored: StoredObject, lists: Lists) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .digest import LIMIT, canonical
+from .digest import canonical
 from .model import State
 from .timeline import Instant, Interval, instant, iso
 
@@ -160,7 +160,7 @@ def _plain(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= LIMIT:
+    if type(value) is not int or value < 0:
         message = "is not a count"
         raise RowError(message)
     return value
