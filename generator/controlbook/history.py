@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
+from sys import intern
 from typing import TYPE_CHECKING
 
 from .identity import deviation_id
@@ -62,8 +63,10 @@ def deviation_of(
     parameters: tuple[tuple[str, str], ...] = (),
 ) -> Deviation:
     """Give the deviation of a piece of time; `identifier` is the rule by default."""
-    account, region = place
-    identifier = identifier or rule
+    # Every account has its own copies of the names of rules: of many deviations these
+    # would be the larger part.
+    account, region = map(intern, place)
+    rule, identifier = intern(rule), intern(identifier or rule)
     return Deviation(
         id=deviation_id(identifier, parameters, account, region, resource, piece.start),
         rule=rule,
