@@ -66,7 +66,7 @@ def offered(assessment: str, *, audit_manager: bool = False) -> tuple[Download, 
         Download(label="The report", path=f"{assessment}.pdf", about="(PDF)"),
         *(
             Download(
-                label=label, path=f"data/{name}.csv", about="(CSV; JSON beside it)"
+                label=label, path=f"data/{name}.csv", about="(table)"
             )
             for label, name in (
                 ("Requirements with status and conclusion", "requirements"),

@@ -188,7 +188,7 @@ def _blocks(text: str) -> str:
 
     Cells stand on lines of their own: a search index would glue their words together.
     """
-    text = re.sub(r"(</(?:td|th|dt|dd|li|p|h3|span)>|<br>)", r"\1\n", text)
+    text = re.sub(r"(</(?:td|th|dt|dd|li|p|h3|span)>|<br>)(?![,.;:)])", r"\1\n", text)
     lines = [line.strip() for line in text.split("\n")]
     spaced = [
         f"\n{line}\n" if re.match(r"#{1,2} ", line) else line for line in lines if line
@@ -217,9 +217,11 @@ def _environment() -> Environment:
         breakable=breakable,
         chip=chip,
         code=code,
+        command=command,
         digest=digest,
         hash=short_digest,
         labels=labels,
+        number=number,
         ident=ident,
         heading=safe.heading,
         iso=iso,
@@ -325,6 +327,20 @@ def breakable(value: str) -> Markup:
 def code(value: str) -> Markup:
     """Show a name in the fixed-width face, with places where it may break."""
     return safe.assembled(f"<code>{breakable(value)}</code>")
+
+
+def command(line: str) -> Markup:
+    """Show a command that breaks between its words only."""
+    words_of_it = Markup(" ").join(
+        Markup('<span class="cb-nowrap">{}</span>').format(safe.text(word))
+        for word in line.split(" ")
+    )
+    return Markup('<code class="cb-command">{}</code>').format(words_of_it)
+
+
+def number(value: int) -> str:
+    """Write a number as the sentences do: 1,457."""
+    return f"{value:,}"
 
 
 def time(moment: Instant) -> Markup:
