@@ -65,9 +65,7 @@ def offered(assessment: str, *, audit_manager: bool = False) -> tuple[Download, 
     return (
         Download(label="The report", path=f"{assessment}.pdf", about="(PDF)"),
         *(
-            Download(
-                label=label, path=f"data/{name}.csv", about="(table)"
-            )
+            Download(label=label, path=f"data/{name}.csv", about="(table)")
             for label, name in (
                 ("Requirements with status and conclusion", "requirements"),
                 ("Populations by rule and account", "population"),

@@ -74,8 +74,8 @@ STATUS = {
         word="Signed",
         shape="disc",
         tone="good",
-        meaning="Signed by its assessor; the period shows no deviation. Green only where"
-        " it was found satisfied.",
+        meaning="Signed by its assessor; the period shows no deviation. Green only"
+        " where it was found satisfied.",
     ),
     Status.SIGNED_WITH_DEVIATIONS: Label(
         word="Signed with deviations",
@@ -278,7 +278,9 @@ def tally(
     What was signed under another conclusion than satisfied is counted apart and says
     so, in the framework's own word.
     """
-    counts = Counter((status.status, _counted(framework, status)) for status in statuses)
+    counts = Counter(
+        (status.status, _counted(framework, status)) for status in statuses
+    )
     order = list(Status)
     return tuple(
         (shown, number)

@@ -6,7 +6,8 @@ Rules enforced here:
   shares of the width;
 - a mark begins with an edge two units wide, so that a short one is seen, and the text
   beside says that it is not to scale;
-- a gap is drawn hatched, its edge dashed, a deviation solid: colour alone tells nothing.
+- a gap is drawn hatched with a dashed edge, a deviation solid: colour alone tells
+  nothing.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from controlbook.model import (
     ConfigRule,
     ManualDocument,
     Share,
-    Status,
 )
 from controlbook.render import audit_manager, safe, sentences, words
 
@@ -339,7 +338,7 @@ class View:
 
     @cached_property
     def counts(self) -> tuple[tuple[words.Label, int], ...]:
-        """Requirements by status, those under other conclusions than satisfied apart."""
+        """Requirements by status, other conclusions than satisfied apart."""
         return words.tally(self.report.framework, self.report.statuses.values())
 
     @cached_property
