@@ -68,7 +68,13 @@ VERBS = (
         "lay down a programme's repository: a small example to make yours",
         "controlbook init payments-compliance --github example/payments-compliance",
         (
-            _argument("folder", type=Path, metavar="DIR"),
+            _argument(
+                "folder",
+                type=Path,
+                nargs="?",
+                metavar="DIR",
+                help="an empty folder, or one to be made (default: this one)",
+            ),
             _argument("--github", default="", metavar="OWNER/NAME"),
             _argument("--entity", default="", metavar="TEXT", help="who is assessed"),
         ),

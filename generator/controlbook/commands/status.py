@@ -129,7 +129,8 @@ def _text(
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
     counts = Counter(row.status for row in table.values())
-    collected = iso(found.collected.end) if found.collected else "nothing yet"
+    reach = f"until {iso(found.collected.end)}" if found.collected else "nothing yet"
+    deviations, gaps = len(found.deviations), len(found.gaps)
     period = assessment.period
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
@@ -137,8 +138,8 @@ def _text(
             f"released as {tag}, at {programme.commit[:10]}; judged there"
             for tag in release
         ),
-        f"collected until {collected} · {len(found.deviations)} deviations · "
-        f"{len(found.gaps)} evidence gaps · "
+        f"collected {reach} · {deviations} deviation{_plural(deviations)} · "
+        f"{gaps} evidence gap{_plural(gaps)} · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
         *(
             f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
@@ -152,6 +153,10 @@ def _text(
         why = _why(row, trail, whole=whole)
         lines.append(f"  {number:<{width}}  {state:<24}  {why}".rstrip())
     return "\n".join(lines)
+
+
+def _plural(number: int) -> str:
+    return "" if number == 1 else "s"
 
 
 def _why(row: RequirementStatus, trail: Trail, *, whole: bool) -> str:
