@@ -122,14 +122,14 @@ def _axis(period: Interval, height: int) -> Iterator[str]:
     for number in range(0, days, step):
         moment = Instant(period.start + number * DAY)
         x = _x(moment, period)
-        late = x > WHOLE * 9 // 10  # no room for the day beside it
         yield (
             f'<line x1="{_share(x)}" x2="{_share(x)}" y1="18" y2="{height}" '
             'stroke="#c9ced6" class="cb-tick"/>'
         )
+        if x > WHOLE * 9 // 10:  # no room for its day on a narrow screen
+            continue
         yield (
-            f'<text x="{_share(x)}" dx="{-3 if late else 3}" y="13" font-size="11" '
-            f'text-anchor="{"end" if late else "start"}" fill="#55606e" '
+            f'<text x="{_share(x)}" dx="3" y="13" font-size="11" fill="#55606e" '
             f'class="cb-axis">{words.day(moment)[5:]}</text>'
         )
 

@@ -63,6 +63,8 @@ class Page:
     """`PCI-2028-Q1/3.4/index.md`"""
     title: str
     body: str
+    of: str = ""
+    """The assessment that the page is a part of: two may have a page of one title."""
     wide: bool = False
     """Whether its tables need the room of the table of contents."""
 
@@ -72,7 +74,8 @@ class Page:
 
         The title is escaped already: themes print it into navigation and head as it is.
         """
-        title = json.dumps(str(safe.text(self.title)), ensure_ascii=False)
+        whole = f"{self.title} · {self.of}" if self.of else self.title
+        title = json.dumps(str(safe.text(whole)), ensure_ascii=False)
         hide = "hide:\n- toc\n" if self.wide else ""
         return f"---\ntitle: {title}\n{hide}---\n\n{self.body}"
 
@@ -128,7 +131,15 @@ def page(
             url=lambda there, anchor="": relative(path, there, anchor),
         )
     )
-    return Page(path=path, title=title, body=_blocks(text), wide=template in _WIDE)
+    ids = (report.assessment.id for report in reports)
+    of = next((name for name in ids if path.startswith(f"{name}/")), "")
+    return Page(
+        path=path,
+        title=title,
+        body=_blocks(text),
+        of="" if of and path == landing(of) else of,
+        wide=template in _WIDE,
+    )
 
 
 _WIDE = {
