@@ -31,6 +31,7 @@ from .replay import Present
 from .retrace import retrace
 from .sight import opening_run
 from .subjects import requirement_subject
+from .superseded import superseded
 from .timeline import Instant, Interval
 from .vault import open_vault
 from .vault.packs import records_of, unpack
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .record import Record
     from .render.changes import Change
     from .subjects import Subject
+    from .superseded import Superseded
     from .trail import Trail
     from .vault import Vault
 
@@ -73,6 +75,7 @@ class Programme:
         self._findings: dict[str, Findings] = {}
         self._gathered: dict[str, Gathered] = {}
         self._trails: dict[str, Trail] = {}
+        self._superseded: dict[str, tuple[Superseded, ...]] = {}
         self._ledgers: dict[str, Ledger] = {}
 
     @classmethod
@@ -219,6 +222,20 @@ class Programme:
             )
         return self._findings[name]
 
+    def superseded(self, name: str) -> tuple[Superseded, ...]:
+        """List what its annotations and sign-offs name that moved or is gone."""
+        if name not in self._superseded:
+            assessment = self.assessment(name)
+            self._superseded[name] = superseded(
+                self.library,
+                self.ledger_of(name),
+                self.opening(assessment),
+                assessment,
+                self.findings(name),
+                self.files,
+            )
+        return self._superseded[name]
+
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
         return self.gathered(name).record(
@@ -330,6 +347,7 @@ class Programme:
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
             preserved=preserved(self.ledger_of(name), assessment, self._records),
+            moved=self.superseded(name),
         )
 
     def _records(self, stored: StoredObject) -> tuple[bytes, ...]:

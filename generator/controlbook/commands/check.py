@@ -49,7 +49,8 @@ def check(options: argparse.Namespace) -> Outcome:
         findings, notes = _findings(programme)
         files = programme.files
         elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
-        problems = check_files(library, {**elsewhere, **files}, findings)
+        moved = [row for name in findings for row in programme.superseded(name)]
+        problems = check_files(library, {**elsewhere, **files}, findings, moved)
         problems += site_problems(programme.repository.work_files([SITE]))
         found = [*_unreviewed(programme), *_holes(programme, findings)]
         noticed = [*_strange(library, files), *_noticed(programme, files)]

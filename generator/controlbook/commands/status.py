@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controlbook.model import Judgement, RequirementStatus
+    from controlbook.superseded import Superseded
 
 DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
 
@@ -145,19 +146,30 @@ def _text(
             f" in {item.account}, from {iso(item.start)}"
             for item in found.unmapped
         ),
+        *(
+            f"to confirm again: {row.place}: {row.words}; {row.advice}"
+            for row in programme.superseded(name)
+            if row.path.startswith("annotations/")
+        ),
     ]
     width = max((len(number) for number in table), default=0)
     for number, row in table.items():
         state = row.status if row.interim is None else f"{row.status} ({row.interim})"
-        why = _why(row, trail, whole=whole)
+        why = _why(row, trail, programme.superseded(name), whole=whole)
         lines.append(f"  {number:<{width}}  {state:<24}  {why}".rstrip())
     return "\n".join(lines)
 
 
-def _why(row: RequirementStatus, trail: Trail, *, whole: bool) -> str:
+def _why(
+    row: RequirementStatus,
+    trail: Trail,
+    moved: tuple[Superseded, ...],
+    *,
+    whole: bool,
+) -> str:
     parts = [
         f"{about}{stale.name} changed{_when(trail, judgement, stale.name)} "
-        f"{stale.signed[:8]} → {stale.now[:8]}"
+        f"{stale.signed[:8]} → {stale.now[:8]}{_cause(judgement, stale.name, moved)}"
         for about, judgement in (
             ("", row.judgement),
             *((f"{name}: ", found) for name, found in row.attestations.items()),
@@ -189,6 +201,19 @@ def _when(trail: Trail, judgement: Judgement, part: str) -> str:
     return f" in {commits[0]}" if commits else ""
 
 
+def _cause(judgement: Judgement, part: str, moved: tuple[Superseded, ...]) -> str:
+    """Name what moved or took away what was acknowledged, where findings changed."""
+    file = judgement.signoff
+    if file is None or part != "findings":
+        return ""
+    causes = dict.fromkeys(
+        f"{row.id} {'moved by' if row.now else 'gone with'} {row.manifest}"
+        for row in moved
+        if row.by and row.id in file.acknowledged
+    )
+    return f" ({', '.join(causes)})" if causes else ""
+
+
 def _data(
     programme: Programme,
     name: str,
@@ -203,6 +228,18 @@ def _data(
         "deviations": len(found.deviations),
         "gaps": len(found.gaps),
         "unmapped": [item.id for item in found.unmapped],
+        "superseded": [
+            {
+                "path": row.path,
+                "line": row.line,
+                "id": row.id,
+                "by": row.manifest,
+                "now": [item.id for item in row.now],
+                "says": row.words,
+                "advice": row.advice,
+            }
+            for row in programme.superseded(name)
+        ],
         "requirements": [
             {
                 "requirement": number,

@@ -193,6 +193,15 @@ class Annotation:
     ticket: str = ""
     audience: str = "auditor"
     title: str = ""
+    times: tuple[tuple[str, Instant, Instant | None], ...] = ()
+    """(id, start, end) of each that is covered, where they are not the same."""
+
+    def stated(self, id_: str) -> tuple[Instant, Instant | None] | None:
+        """Give the times that it states of a deviation or gap; None: it states none."""
+        own = {name: (start, end) for name, start, end in self.times}
+        if id_ in own:
+            return own[id_]
+        return None if self.start is None else (self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
