@@ -169,7 +169,7 @@ def _covered(
         if stated in bounds:
             continue
         row = known.get((annotation.path, id_))
-        if row:
+        if row and row.by:
             message, advice = row.words, row.advice
         elif not bounds:
             message = f"no assessment has {id_}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InvalidFiles
 from .library import read
-from .model import ConfigRule
+from .model import ConfigRule, ManualDocument
 from .subjects import annotations_of
 from .trail import StaleSince, file_change
 
@@ -135,6 +135,7 @@ class Staleness:
             for name in controls
             if name in library
             for evidence in library[name].evidence
+            if not isinstance(evidence, ManualDocument)
         ]
         return tuple(f"evidence/{key}/" for key in dict.fromkeys(keys))
 

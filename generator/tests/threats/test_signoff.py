@@ -564,12 +564,14 @@ def test_t46_a_ticket_where_the_policy_asks(tmp_path: Path, shell: Shell) -> Non
         (
             'start: "2028-02-14T03:12:00Z"',
             'start: "2028-02-14T03:11:00Z"',
-            "start: 2028-02-14T03:11:00Z, but the ledger says 2028-02-14T03:12:00Z",
+            "is stated as 2028-02-14T03:11:00Z to 2028-02-14T03:17:00Z, but the ledger"
+            " says 2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z",
         ),
         (
             "{id}",
             "{gap}",
-            "start: 2028-02-14T03:12:00Z, but the ledger says 2028-02-15",
+            "is stated as 2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z, but the ledger"
+            " says 2028-02-15T08:00:00Z",
         ),
     ],
     ids=["wrong id", "wrong time", "another's id"],
