@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InvalidFiles
 from .library import read
-from .model import ConfigRule, ManualDocument
+from .overdue import streams_of
 from .subjects import annotations_of
 from .trail import StaleSince, file_change
 
@@ -95,7 +95,8 @@ class Staleness:
         framework = self.replay.present.library.frameworks[assessment.framework]
         item = framework.requirements.get(name) if kind == "requirements" else None
         controls = item.controls if item else () if kind == "requirements" else (name,)
-        streams = self._streams(controls)
+        named = streams_of(self.replay.present.library, controls)
+        streams = tuple(f"evidence/{stream}/" for stream in named)
         paths = {
             path
             for path in {*old, *self.replay.head}
@@ -126,18 +127,6 @@ class Staleness:
                     self.replay.body(self.replay.head.get(path)),
                 )
                 yield replace(found, difference=()) if path in internal else found
-
-    def _streams(self, controls: Collection[str]) -> tuple[str, ...]:
-        """Name the folders of the streams that these controls rest on."""
-        library = self.replay.present.library.controls
-        keys = [
-            "config" if isinstance(evidence, ConfigRule) else evidence.key.split(":")[0]
-            for name in controls
-            if name in library
-            for evidence in library[name].evidence
-            if not isinstance(evidence, ManualDocument)
-        ]
-        return tuple(f"evidence/{key}/" for key in dict.fromkeys(keys))
 
     def _behind(self, path: str, part: str, streams: tuple[str, ...]) -> bool:
         prefixes: Mapping[str, tuple[str, ...]] = {

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from controlbook.clock import now
 from controlbook.errors import Exit
 from controlbook.model import Status
 from controlbook.outcome import Outcome
+from controlbook.overdue import overdue
 from controlbook.programme import Programme
 from controlbook.timeline import iso
 from controlbook.trail import Trail
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controlbook.model import Judgement, RequirementStatus
+    from controlbook.overdue import Overdue
     from controlbook.superseded import Superseded
 
 DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
@@ -40,6 +43,16 @@ def status(options: argparse.Namespace) -> Outcome:
         name: at[name].trail(name) if _any_stale(table) else Trail()
         for name, table in shown.items()
     }
+    clock = now(options.as_of)
+    late = {
+        # What is released waits for nothing more.
+        name: ()
+        if tags[name]
+        else overdue(
+            at[name].library, at[name].ledger, at[name].assessment(name), clock
+        )
+        for name in names
+    }
     unfinished = any(
         row.status not in DONE for table in shown.values() for row in table.values()
     )
@@ -51,6 +64,7 @@ def status(options: argparse.Namespace) -> Outcome:
                 shown[name],
                 trails[name],
                 tags[name],
+                late[name],
                 whole=options.verbose,
             )
             + (_differences(trails[name]) if options.verbose else "")
@@ -62,6 +76,14 @@ def status(options: argparse.Namespace) -> Outcome:
             "assessments": [
                 {
                     **_data(at[name], name, shown[name], trails[name]),
+                    "late": [
+                        {
+                            "stream": row.stream,
+                            "until": "" if row.until is None else iso(row.until),
+                            "days": row.days,
+                        }
+                        for row in late[name]
+                    ],
                     "released": "".join(tags[name]),
                     "judged_at": at[name].commit,
                 }
@@ -124,6 +146,7 @@ def _text(
     table: Mapping[str, RequirementStatus],
     trail: Trail,
     release: tuple[str, ...],
+    late: tuple[Overdue, ...],
     *,
     whole: bool,
 ) -> str:
@@ -145,6 +168,10 @@ def _text(
             f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
             f" in {item.account}, from {iso(item.start)}"
             for item in found.unmapped
+        ),
+        *(
+            f"late: {row.words}; {row.advice}"
+            for row in late
         ),
         *(
             f"to confirm again: {row.place}: {row.words}; {row.advice}"
