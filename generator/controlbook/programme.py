@@ -22,6 +22,7 @@ from .library import GOVERNED, read
 from .lists import CACHE, of_vault, unread
 from .manifest import MalformedManifestError, whose
 from .preserved import preserved
+from .prior import Period, Prior, against, prior_of
 from .proofs import Trust, gather, witnesses
 from .reach import NOTHING, Reach, opened, outline_of, reach_of
 from .render.changes import changes, numbered, previous
@@ -299,6 +300,51 @@ class Programme:
             self._trails[name] = retrace(self.repository, present)
         return self._trails[name]
 
+    def prior(self, name: str, *, judged: bool = False) -> Prior | None:
+        """Hold an assessment against the last period of its framework.
+
+        That is taken at its release, or at the commit that last changed its files; with
+        what came of it, findings and statuses, where it is to be `judged` as well.
+        """
+        new = self.assessment(name)
+        last = prior_of(self.library, new)
+        if last is None:
+            return None
+        tags = self.releases(last.id)
+        at = f"refs/tags/{tags[-1]}" if tags else self._last_touch(last)
+        old = Programme(self.repository, at)
+        assessment = old.assessment(last.id)
+        return Prior(
+            assessment=last.id,
+            taken_at=tags[-1] if tags else old.commit[:10],
+            differences=against(
+                Period(
+                    assessment=assessment,
+                    library=old.library,
+                    findings=old.findings(last.id) if judged else None,
+                    statuses=old.statuses(last.id) if judged else None,
+                ),
+                Period(
+                    assessment=new,
+                    library=self.library,
+                    findings=self.findings(name),
+                    statuses=self.statuses(name) if judged else None,
+                ),
+            ),
+        )
+
+    def _last_touch(self, assessment: Assessment) -> str:
+        """Name the commit that last changed the files of an assessment."""
+        folder = f"signoffs/{assessment.id}/"
+        return next(
+            (
+                commit.id
+                for commit in self.repository.landed(self.commit)
+                if any(change.path.startswith(folder) for change in commit.changes)
+            ),
+            self.commit,
+        )
+
     def subjects(self, name: str) -> Mapping[str, Subject]:
         """Give what a sign-off of each requirement would be bound to now."""
         assessment = self.assessment(name)
@@ -348,6 +394,7 @@ class Programme:
             people_changes=self.gathered(name).people,
             preserved=preserved(self.ledger_of(name), assessment, self._records),
             moved=self.superseded(name),
+            prior=self.prior(name, judged=True),
         )
 
     def _records(self, stored: StoredObject) -> tuple[bytes, ...]:

@@ -154,7 +154,7 @@ def _text(
     framework = programme.library.frameworks[assessment.framework]
     counts = Counter(row.status for row in table.values())
     collected = iso(found.collected.end) if found.collected else "nothing yet"
-    period = assessment.period
+    period, prior = assessment.period, programme.prior(name)
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
         *(
@@ -168,6 +168,10 @@ def _text(
             f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
             f" in {item.account}, from {iso(item.start)}"
             for item in found.unmapped
+        ),
+        *(
+            f"less than in {prior.assessment} (as of {prior.taken_at}): {row.words}"
+            for row in (prior.lost if prior else ())
         ),
         *(
             f"late: {row.words}; {row.advice}"
@@ -247,7 +251,7 @@ def _data(
     table: Mapping[str, RequirementStatus],
     trail: Trail,
 ) -> dict[str, object]:
-    found = programme.findings(name)
+    found, prior = programme.findings(name), programme.prior(name)
     return {
         "assessment": name,
         "collected_until": iso(found.collected.end) if found.collected else "",
@@ -255,6 +259,21 @@ def _data(
         "deviations": len(found.deviations),
         "gaps": len(found.gaps),
         "unmapped": [item.id for item in found.unmapped],
+        "prior": {
+            "assessment": prior.assessment if prior else "",
+            "taken_at": prior.taken_at if prior else "",
+            "differences": [
+                {
+                    "requirement": row.requirement,
+                    "what": row.what,
+                    "then": row.then,
+                    "now": row.now,
+                    "lost": row.lost,
+                    "remark": row.remark,
+                }
+                for row in (prior.differences if prior else ())
+            ],
+        },
         "superseded": [
             {
                 "path": row.path,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Standing,
     )
     from controlbook.preserved import Preserved
+    from controlbook.prior import Prior
     from controlbook.subjects import Subject
     from controlbook.superseded import Superseded
     from controlbook.timeline import Instant
@@ -128,6 +129,8 @@ class Report:
     """Every change of people.yml, as it came to main."""
     preserved: tuple[Preserved, ...] = ()
     """What the vault keeps of Audit Manager."""
+    prior: Prior | None = None
+    """The last period of the framework, and every difference to it."""
     moved: tuple[Superseded, ...] = ()
     """What annotations and sign-offs name that later evidence moved or took away."""
     licensed: Mapping[str, str] = field(default_factory=dict)
