@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING
 
 import attacked
@@ -13,7 +15,10 @@ import released
 from attacked import ATTESTED, CONTROL, NAME, SIGNED, Attacked, Shell, signed
 
 from controlbook.model import State
-from controlbook.timeline import HOUR, Instant, Interval, instant
+from controlbook.render import pdf
+from controlbook.render.pages import pages
+from controlbook.render.report import Book
+from controlbook.timeline import HOUR, Instant, Interval, instant, iso, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +47,10 @@ def deviations(made: Attacked) -> tuple[Deviation, ...]:
 def digest_gaps(made: Attacked) -> list[Gap]:
     gaps = made.programme.findings(NAME).gaps
     return [gap for gap in gaps if gap.reason == "digest-gap"]
+
+
+def text_of(page: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", page))
 
 
 def note_of(made: Attacked, id_: str) -> str:
@@ -90,8 +99,6 @@ def listening(folder: Path, *holes: Interval) -> Listening:
 
 
 def _explain(made: Attacked, texts: dict[str, str], other: set[str]) -> None:
-    from controlbook.timeline import iso
-
     found = made.programme.findings(NAME)
     files = {}
     for n, item in enumerate((*found.deviations, *found.gaps)):
@@ -214,7 +221,7 @@ def test_late_digests_that_move_a_gap_leave_its_annotation_to_be_confirmed(
     assert moved in text
     for gap in now:
         name = "it" if gap.id == old.id else gap.id
-        assert f"{name} from {released.iso(gap.start)} to {released.iso(gap.end)}" in text  # type: ignore[arg-type]
+        assert f"{name} from {told(gap.start, gap.end)}" in text
     assert ("nothing is left of it" in text) is (not left)
     _, row = shell.status(made)
     assert f"findings changed in {commit[:7]} " in row, row
@@ -285,6 +292,36 @@ def test_one_text_for_several_ids_states_the_times_of_each(
     assert code == 2
     assert f"{path}:3: covers: {second} is stated as 2028-02-14T04:00:00Z to 2028" in shown
     assert f"covers: {first} is" not in shown
+
+
+def test_page_and_pdf_ask_for_it_again_where_auditors_may_read_the_text(
+    tmp_path: Path,
+) -> None:
+    made = listening(tmp_path, hours(1, 5))
+    (old,) = digest_gaps(made)
+    _later(made)
+    (new,) = digest_gaps(made)
+    path = note_of(made, old.id)
+    report = made.programme.report(NAME)
+    says = (
+        f"{old.id} is stated as 2028-02-14T01:00:00Z to 2028-02-14T05:00:00Z;"
+        " evidence/cloudtrail/000002.json, a correction (corrects 000001), moved it; now"
+        f" {new.id} from 2028-02-14T03:00:00Z to 2028-02-14T05:00:00Z. What to do:"
+    )
+    page = pages(Book(reports=(report,)))
+    for shown in map(text_of, (page[f"{NAME}/3.4/index.md"], pdf.page(report))):
+        assert "CONFIRM AGAIN" in shown
+        assert f"{path}:2" in shown
+        assert f"{SIGNED}:11" in shown
+        assert says in shown
+    assert "CONFIRM AGAIN" not in page[f"{NAME}/12.1/index.md"]
+    body = made.file(path).replace(b"---\n", b'---\naudience: "internal"\n', 1)
+    made.merge({path: body}, "j-moreau", "Keep it to us")
+    report = made.programme.report(NAME)
+    page = pages(Book(reports=(report,)))
+    for shown in map(text_of, (page[f"{NAME}/3.4/index.md"], pdf.page(report))):
+        assert f"{path}:" not in shown
+        assert f"{SIGNED}:11" in shown
 
 
 def test_what_opened_and_closed_since_is_confirmed_again_without_a_correction(

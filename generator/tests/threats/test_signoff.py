@@ -31,6 +31,9 @@ from attacked import (
 )
 
 from controlbook.digest import ZERO, sha256
+from controlbook.render import pdf
+from controlbook.render.pages import pages
+from controlbook.render.report import Book
 from controlbook.timeline import Instant
 
 if TYPE_CHECKING:
@@ -505,8 +508,12 @@ def test_t44_what_went_since_the_last_period_is_shown(
     assert report.prior is not None
     shown = [row.words for row in report.prior.differences]
     assert set(lost) <= set(shown)
-    if how != "leave it out":
-        assert "3.4: deviations 0 → 1" not in shown
+    page = pages(Book(reports=(report,)))
+    number = "index" if how == "leave it out" else "3.4/index"
+    for text in (page[f"{NAME}/{number}.md"], pdf.page(report)):
+        assert before in text
+        assert "gone" in text
+        assert (remark.strip(" ()") in text) is (how != "leave it out")
 
 
 def _gone(how: str) -> list[str]:
