@@ -95,7 +95,9 @@ def annotation_bytes(made: Annotation) -> bytes:
         "covers": flow_list(made.covers),
         "start": quoted(iso(made.start)) if made.start is not None else "",
         "end": quoted(iso(made.end)) if made.end is not None else "",
-        "times": flow_list(f"{id_} {told(start, end)}" for id_, start, end in made.times)
+        "times": flow_list(
+            f"{id_} {told(start, end)}" for id_, start, end in made.times
+        )
         if made.times
         else "",
         "author": quoted(made.author),

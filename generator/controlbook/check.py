@@ -178,7 +178,9 @@ def _covered(
             says = " and ".join(sorted({told(*each) for each in bounds}))
             message = f"the times of {id_} are not stated, but the ledger says {says}"
             if stated:
-                message = f"{id_} is stated as {told(*stated)}, but the ledger says {says}"
+                message = (
+                    f"{id_} is stated as {told(*stated)}, but the ledger says {says}"
+                )
             advice = f"run `controlbook annotate --refresh {annotation.path}`"
         yield Problem(
             path=annotation.path,

@@ -107,13 +107,17 @@ def prior_of(library: Library, assessment: Assessment) -> Assessment | None:
         and other.id != assessment.id
         and other.period.end <= assessment.period.start
     ]
-    return max(earlier, key=lambda a: (a.period.end, a.period.start, a.id), default=None)
+    return max(
+        earlier, key=lambda a: (a.period.end, a.period.start, a.id), default=None
+    )
 
 
 def against(old: Period, new: Period) -> tuple[Difference, ...]:
     """List every difference: scope first, then the requirements in their order."""
     order = new.library.frameworks[new.assessment.framework].requirements
-    numbers = dict.fromkeys((*old.assessment.requirements, *new.assessment.requirements))
+    numbers = dict.fromkeys(
+        (*old.assessment.requirements, *new.assessment.requirements)
+    )
     places = {number: place for place, number in enumerate(order)}
     return (
         *_scope(old.assessment, new.assessment),

@@ -5,8 +5,8 @@ Rules enforced here:
 - while evidence is collected every requirement is `collecting`, so nothing is judged;
 - afterwards each commit that touches the assessment is judged, evidence included, on
   its own tree: a commit that brings sign-offs alone is judged for what they concern;
-- run manifests of every stream are the head's, as far as a commit had them; one that was
-  another in history makes that commit unreadable.
+- run manifests of every stream are the head's, as far as a commit had them; one that
+  was another in history makes that commit unreadable.
 """
 
 from __future__ import annotations
@@ -169,7 +169,9 @@ class _Walk:
 
     def _meets(self, path: str) -> bool:
         """Tell whether a path is one of these manifests."""
-        return path in self._others.get(path.split("/")[1], ()) if "/" in path else False
+        return (
+            path in self._others.get(path.split("/")[1], ()) if "/" in path else False
+        )
 
     def _runs(self, tree: Tree) -> tuple[Held, bool]:
         """Count the manifests that a tree holds; tell whether they are the head's."""
@@ -266,7 +268,10 @@ class _Walk:
         known = self.replay.present.ledger.runs
         ledger = replace(
             self.replay.present.ledger,
-            runs={**known, **{name: known.get(name, ())[:n] for name, n in runs.items()}},
+            runs={
+                **known,
+                **{name: known.get(name, ())[:n] for name, n in runs.items()},
+            },
         )
         self._view = _View(library, self._find(tree, library, ledger, runs), ledger)
         return ""

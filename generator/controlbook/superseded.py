@@ -102,7 +102,7 @@ class Superseded:
         return f"take {self.id} out; `controlbook annotate --refresh {self.path}` does"
 
 
-def superseded(  # noqa: PLR0913 - what `assess` takes, and where the files are
+def superseded(
     library: Library,
     ledger: Ledger,
     opening: tuple[Standing, ...],
@@ -114,10 +114,7 @@ def superseded(  # noqa: PLR0913 - what `assess` takes, and where the files are
 
     An id that was never this assessment's is none of its business.
     """
-    facts = {
-        item.id: item
-        for item in (*findings.deviations, *findings.gaps, *findings.unmapped)
-    }
+    facts = facts_of(findings)
     named = [
         *_annotated(library, assessment, facts),
         *_acknowledged(library, assessment, facts),
@@ -147,6 +144,16 @@ def superseded(  # noqa: PLR0913 - what `assess` takes, and where the files are
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.path, row.line, row.id)))
+
+
+def facts_of(findings: Findings) -> dict[str, Deviation | Gap]:
+    """Give every deviation and gap of an assessment by its id, unmapped ones too."""
+    items: tuple[Deviation | Gap, ...] = (
+        *findings.deviations,
+        *findings.gaps,
+        *findings.unmapped,
+    )
+    return {item.id: item for item in items}
 
 
 def _annotated(
@@ -194,10 +201,8 @@ def _before(
     opening: tuple[Standing, ...],
     assessment: Assessment,
     wanted: Collection[tuple[str, Bounds | None]],
-) -> dict[
-    tuple[str, Bounds | None], tuple[Deviation | Gap, Run, frozenset[str]]
-]:
-    """Find what ids stood for, leaving out one more correction or backfill at a time."""
+) -> dict[tuple[str, Bounds | None], tuple[Deviation | Gap, Run, frozenset[str]]]:
+    """Find what ids stood for: leave out one more correction or backfill at a time."""
     left = dict.fromkeys(wanted)
     found: dict[
         tuple[str, Bounds | None], tuple[Deviation | Gap, Run, frozenset[str]]
@@ -217,10 +222,7 @@ def _before(
             break
         gone.add((run.stream, run.seq))
         before = assess(library, _without(ledger, gone), opening, assessment)
-        items = {
-            item.id: item
-            for item in (*before.deviations, *before.gaps, *before.unmapped)
-        }
+        items = facts_of(before)
         for id_, said in tuple(left):
             item = items.get(id_)
             if item and said in {None, (item.start, item.end)}:
@@ -238,9 +240,7 @@ def _without(ledger: Ledger, gone: Collection[tuple[str, int]]) -> Ledger:
 
 
 def _controls(findings: Findings, id_: str) -> frozenset[str]:
-    return frozenset(
-        name for name, own in findings.controls.items() if id_ in own.ids
-    )
+    return frozenset(name for name, own in findings.controls.items() if id_ in own.ids)
 
 
 def _successors(
@@ -279,7 +279,9 @@ def _same(one: Deviation | Gap, other: Deviation | Gap) -> bool:
         mine = (one.account, one.region, one.rule)
         return all(
             ALL in pair or pair[0] == pair[1]
-            for pair in zip(mine, (other.account, other.region, other.rule), strict=True)
+            for pair in zip(
+                mine, (other.account, other.region, other.rule), strict=True
+            )
         )
     return False
 

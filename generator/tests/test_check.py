@@ -142,7 +142,10 @@ AGAIN = f"run `controlbook annotate --refresh {PATH}`"
     [
         (TIMES.replace("03:12", "03:11"), "is stated as 2028-02-14T03:11:00Z to "),
         (TIMES.replace("03:17", "03:18"), "12:00Z to 2028-02-14T03:18:00Z, but the l"),
-        (TIMES.partition("\n")[0] + "\n", "to open, but the ledger says 2028-02-14T03:1"),
+        (
+            TIMES.partition("\n")[0] + "\n",
+            "to open, but the ledger says 2028-02-14T03:1",
+        ),
         ("", f"the times of {DEV} are not stated, but the ledger says {TRUE}; {AGAIN}"),
     ],
 )
@@ -173,7 +176,9 @@ def test_several_ids_with_different_times_state_those_of_each() -> None:
     assert found({PATH: annotation(covers=both, times=times)}, facts) == []
     bare = found({PATH: annotation(covers=both)}, facts)
     assert len(bare) == 2
-    assert all(any(f"the times of {i} are not stated" in b for b in bare) for i in (DEV, OPEN))
+    assert all(
+        any(f"the times of {i} are not stated" in b for b in bare) for i in (DEV, OPEN)
+    )
     (one,) = found({PATH: annotation(covers=both, times=TIMES)}, facts)
     assert f"{OPEN} is stated as {TRUE}, but the ledger says" in one
     moved = times.replace("to open", "to 2028-02-15T00:00:00Z")

@@ -17,7 +17,7 @@ from controlbook.trail import Trail
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from controlbook.model import Judgement, RequirementStatus
     from controlbook.overdue import Overdue
@@ -154,7 +154,7 @@ def _text(
     framework = programme.library.frameworks[assessment.framework]
     counts = Counter(row.status for row in table.values())
     collected = iso(found.collected.end) if found.collected else "nothing yet"
-    period, prior = assessment.period, programme.prior(name)
+    period = assessment.period
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
         *(
@@ -164,24 +164,7 @@ def _text(
         f"collected until {collected} · {len(found.deviations)} deviations · "
         f"{len(found.gaps)} evidence gaps · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
-        *(
-            f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
-            f" in {item.account}, from {iso(item.start)}"
-            for item in found.unmapped
-        ),
-        *(
-            f"less than in {prior.assessment} (as of {prior.taken_at}): {row.words}"
-            for row in (prior.lost if prior else ())
-        ),
-        *(
-            f"late: {row.words}; {row.advice}"
-            for row in late
-        ),
-        *(
-            f"to confirm again: {row.place}: {row.words}; {row.advice}"
-            for row in programme.superseded(name)
-            if row.path.startswith("annotations/")
-        ),
+        *_noticed(programme, name, late),
     ]
     width = max((len(number) for number in table), default=0)
     for number, row in table.items():
@@ -189,6 +172,24 @@ def _text(
         why = _why(row, trail, programme.superseded(name), whole=whole)
         lines.append(f"  {number:<{width}}  {state:<24}  {why}".rstrip())
     return "\n".join(lines)
+
+
+def _noticed(
+    programme: Programme, name: str, late: tuple[Overdue, ...]
+) -> Iterator[str]:
+    """Say what a reader must see before the requirements, whatever their status."""
+    for item in programme.findings(name).unmapped:
+        yield (
+            f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
+            f" in {item.account}, from {iso(item.start)}"
+        )
+    if prior := programme.prior(name):
+        head = f"less than in {prior.assessment} (as of {prior.taken_at})"
+        yield from (f"{head}: {row.words}" for row in prior.lost)
+    yield from (f"late: {row.words}; {row.advice}" for row in late)
+    for moved in programme.superseded(name):
+        if moved.path.startswith("annotations/"):
+            yield f"to confirm again: {moved.place}: {moved.words}; {moved.advice}"
 
 
 def _why(
