@@ -87,6 +87,8 @@ class Prior:
     taken_at: str
     """The release, or the commit, that it was taken at."""
     differences: tuple[Difference, ...]
+    unread: str = ""
+    """Why it cannot be compared; empty where it can."""
 
     def of(self, requirement: str) -> tuple[Difference, ...]:
         """Give the differences of one requirement, or of the WHOLE."""

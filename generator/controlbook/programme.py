@@ -15,7 +15,7 @@ from .approve import approve
 from .assess import assess
 from .crosswalk import users
 from .digest import digest_of
-from .errors import ControlbookError, Exit
+from .errors import ControlbookError, Exit, InvalidFiles
 from .git import Repository
 from .ledger import outlines, parse_state_lines, read_ledger
 from .library import GOVERNED, read
@@ -77,6 +77,7 @@ class Programme:
         self._gathered: dict[str, Gathered] = {}
         self._trails: dict[str, Trail] = {}
         self._superseded: dict[str, tuple[Superseded, ...]] = {}
+        self._priors: dict[tuple[str, bool], Prior | None] = {}
         self._ledgers: dict[str, Ledger] = {}
 
     @classmethod
@@ -306,31 +307,36 @@ class Programme:
         That is taken at its release, or at the commit that last changed its files; with
         what came of it, findings and statuses, where it is to be `judged` as well.
         """
-        new = self.assessment(name)
-        last = prior_of(self.library, new)
-        if last is None:
-            return None
+        if (name, judged) not in self._priors:
+            last = prior_of(self.library, self.assessment(name))
+            found = self._against(name, last, judged=judged) if last else None
+            self._priors[name, judged] = found
+        return self._priors[name, judged]
+
+    def _against(self, name: str, last: Assessment, *, judged: bool) -> Prior:
         tags = self.releases(last.id)
         at = f"refs/tags/{tags[-1]}" if tags else self._last_touch(last)
         old = Programme(self.repository, at)
-        assessment = old.assessment(last.id)
+        taken_at = tags[-1] if tags else old.commit[:10]
+        try:
+            before = old._period(last.id, judged=judged)
+        except InvalidFiles as error:
+            # What was right once may break a rule of today, and is not compared.
+            unread = f"its files break {len(error.problems)} of today's rules"
+            return Prior(
+                assessment=last.id, taken_at=taken_at, differences=(), unread=unread
+            )
+        now = self._period(name, judged=judged)
         return Prior(
-            assessment=last.id,
-            taken_at=tags[-1] if tags else old.commit[:10],
-            differences=against(
-                Period(
-                    assessment=assessment,
-                    library=old.library,
-                    findings=old.findings(last.id) if judged else None,
-                    statuses=old.statuses(last.id) if judged else None,
-                ),
-                Period(
-                    assessment=new,
-                    library=self.library,
-                    findings=self.findings(name),
-                    statuses=self.statuses(name) if judged else None,
-                ),
-            ),
+            assessment=last.id, taken_at=taken_at, differences=against(before, now)
+        )
+
+    def _period(self, name: str, *, judged: bool) -> Period:
+        return Period(
+            assessment=self.assessment(name),
+            library=self.library,
+            findings=self.findings(name),
+            statuses=self.statuses(name) if judged else None,
         )
 
     def _last_touch(self, assessment: Assessment) -> str:

@@ -25,6 +25,7 @@ from .library import governed, read, with_records
 from .model import FOLLOWING, ManualDocument, Status
 from .narratives import folded
 from .proofs import Trust, granted, prove
+from .reach import SLACK, near
 from .record import Record
 from .replay import Replay, Tree, apply
 from .sight import opening_run
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 _PEOPLE = "signoffs/people.yml"
 
 Held = dict[str, int]
-"""stream → how many of its runs a commit holds, of those that may move findings."""
+"""stream → up to which of its runs a commit holds those that may move findings."""
 
 
 def retrace(repository: Repository, present: Present) -> Trail:
@@ -154,33 +155,34 @@ class _Walk:
         }
 
     @cached_property
-    def _others(self) -> Mapping[str, tuple[str, ...]]:
-        """Name the manifests of the other streams that speak of the period."""
+    def _others(self) -> Mapping[str, Mapping[str, int]]:
+        """Name the manifests of other streams that speak of the period, with places.
+
+        A correction of the period may stand behind runs that are after it.
+        """
         period = self.replay.present.assessment.period
         return {
-            stream: tuple(
-                manifest_path(stream, run.seq)
-                for run in runs
-                if run.window.start < period.end
-            )
+            stream: {
+                manifest_path(stream, run.seq): place
+                for place, run in enumerate(runs, 1)
+                if near(run.window, period) and run.window.start < period.end + SLACK
+            }
             for stream, runs in self.replay.present.ledger.runs.items()
             if stream != "config" and stream not in FOLLOWING
         }
 
     def _meets(self, path: str) -> bool:
         """Tell whether a path is one of these manifests."""
-        return (
-            path in self._others.get(path.split("/")[1], ()) if "/" in path else False
-        )
+        return any(path in known for known in self._others.values())
 
     def _runs(self, tree: Tree) -> tuple[Held, bool]:
         """Count the manifests that a tree holds; tell whether they are the head's."""
         held = {"config": sum(path.startswith("evidence/config/") for path in tree)}
         config = self.replay.present.ledger.config[: held["config"]]
         paths = [manifest_path("config", run.seq) for run in config]
-        for stream, names in self._others.items():
-            there = [path for path in names if path in tree]
-            held[stream] = len(there)
+        for stream, known in self._others.items():
+            there = [path for path in known if path in tree]
+            held[stream] = max((known[path] for path in there), default=0)
             paths += there
         return held, all(tree.get(path) == self.replay.head.get(path) for path in paths)
 

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 Bounds = tuple["Instant", "Instant | None"]
 """Start and end; no end: still open."""
+Named = tuple[str, Bounds | None]
+"""An id, and the bounds that are stated of it."""
+Before = tuple[Deviation | Gap, "Run", frozenset[str]]
+"""What it stood for, the run that moved it, and the controls whose evidence it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +125,13 @@ def superseded(
     ]
     if not named:
         return ()
+    certain = {id_ for path, id_, _ in named if not path.startswith("annotations/")}
     found = _before(
-        library, ledger, opening, assessment, {(id_, said) for _, id_, said in named}
+        library,
+        ledger,
+        opening,
+        assessment,
+        {(id_, said): id_ in facts or id_ in certain for _, id_, said in named},
     )
     rows = []
     for path, id_, said in named:
@@ -177,7 +186,7 @@ def _annotated(
                 said[0] >= period.end
                 or (said[1] is not None and said[1] <= period.start)
             )
-            if _is_finding(id_, library) and id_ not in settled and not elsewhere:
+            if id_ not in library.controls and id_ not in settled and not elsewhere:
                 yield note.path, id_, said
 
 
@@ -191,44 +200,53 @@ def _acknowledged(
                     yield file.path, id_, None
 
 
-def _is_finding(id_: str, library: Library) -> bool:
-    return id_ not in library.controls
-
-
 def _before(
     library: Library,
     ledger: Ledger,
     opening: tuple[Standing, ...],
     assessment: Assessment,
-    wanted: Collection[tuple[str, Bounds | None]],
-) -> dict[tuple[str, Bounds | None], tuple[Deviation | Gap, Run, frozenset[str]]]:
-    """Find what ids stood for: leave out one more correction or backfill at a time."""
-    left = dict.fromkeys(wanted)
-    found: dict[
-        tuple[str, Bounds | None], tuple[Deviation | Gap, Run, frozenset[str]]
-    ] = {}
-    first = opening_run(ledger.config, assessment.period)
-    late = [
-        run
-        for runs in ledger.runs.values()
-        for run in runs
-        if run.kind != "regular"
-        and run.window.clip(assessment.period) is not None
-        and run is not first
-    ]
-    gone: set[tuple[str, int]] = set()
-    for run in sorted(late, key=lambda r: (r.finished, r.stream, r.seq), reverse=True):
-        if not left:
+    wanted: Mapping[Named, bool],
+) -> dict[Named, Before]:
+    """Find what ids stood for: leave out one more correction or backfill at a time.
+
+    `wanted` says which are this assessment's for certain. The others may be any
+    assessment's: they are looked for only where one of them stood before all of these.
+    """
+    late = sorted(
+        _late(ledger, assessment), key=lambda r: (r.finished, r.stream, r.seq)
+    )
+    if not late:
+        return {}
+
+    def without(runs: Iterable[Run]) -> Findings:
+        gone = {(run.stream, run.seq) for run in runs}
+        return assess(library, _without(ledger, gone), opening, assessment)
+
+    if not any(wanted.values()):
+        first = facts_of(without(late))
+        if not any(id_ in first for id_, _ in wanted):
+            return {}
+    found: dict[Named, Before] = {}
+    for place in reversed(range(len(late))):
+        if len(found) == len(wanted):
             break
-        gone.add((run.stream, run.seq))
-        before = assess(library, _without(ledger, gone), opening, assessment)
+        before = without(late[place:])
         items = facts_of(before)
-        for id_, said in tuple(left):
+        for id_, said in wanted.keys() - found.keys():
             item = items.get(id_)
             if item and said in {None, (item.start, item.end)}:
-                found[id_, said] = (item, run, _controls(before, id_))
-                del left[id_, said]
+                found[id_, said] = (item, late[place], _controls(before, id_))
     return found
+
+
+def _late(ledger: Ledger, assessment: Assessment) -> Iterator[Run]:
+    """Give the runs that came after their time; not the one that opens the period."""
+    first = opening_run(ledger.config, assessment.period)
+    for runs in ledger.runs.values():
+        for run in runs:
+            meets = run.window.clip(assessment.period) is not None
+            if run.kind != "regular" and meets and run is not first:
+                yield run
 
 
 def _without(ledger: Ledger, gone: Collection[tuple[str, int]]) -> Ledger:

@@ -322,9 +322,11 @@ class Example:
         )
         return self.repository.resolve("main")
 
-    def hear(self, *holes: Interval, corrects: int = 0) -> str:
-        """Collect events of the third day; digests are lacking for these holes."""
-        day = Interval(Instant(START + 2 * DAY), Instant(START + 3 * DAY))
+    def hear(self, *holes: Interval, corrects: int = 0, days: int = 2) -> str:
+        """Collect events of a day; digests are lacking for these holes."""
+        start = Instant(START + days * DAY)
+        day = Interval(start, Instant(start + DAY))
+        self.now = max(self.now, Instant(day.end + 6 * HOUR))
         places = ((PROD, HOME), (STAGING, HOME))
         self.now = Instant(self.now + HOUR)
         self._append(

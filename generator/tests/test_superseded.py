@@ -249,6 +249,44 @@ def test_late_digests_that_move_a_gap_leave_its_annotation_to_be_confirmed(
     assert shell.of(made, "check")[0] == 0
 
 
+def test_the_commit_of_a_late_digest_is_named_behind_a_run_of_the_next_period(
+    tmp_path: Path, shell: Shell
+) -> None:
+    """A correction of the period may follow runs that are none of its business."""
+    made = listening(tmp_path, hours(1, 5))
+    made.hear(days=20)
+    assert shell.status(made)[0] == 0
+    commit = made.hear(hours(3, 5), corrects=1)
+    _, row = shell.status(made)
+    assert f"findings changed in {commit[:7]} " in row, row
+    trail = made.programme.trail(NAME).of("3.4")
+    assert [(c.before, c.after) for c in trail][-1] == (
+        "signed with deviations",
+        "stale",
+    )
+    assert trail[-1].origin.commit == commit
+    assert trail[-1].causes == ("evidence/cloudtrail/000003.json",)
+
+
+def test_an_annotation_of_another_assessment_is_none_of_its_business(
+    tmp_path: Path, shell: Shell
+) -> None:
+    made = signed(tmp_path)
+    body = (
+        '---\ncovers: ["gap-00000000000000aa"]\nstart: "2028-02-14T01:00:00Z"\n'
+        'author: "j-moreau"\n---\nThis was explained for another of our assessments.\n'
+    )
+    made.merge({"annotations/other.md": body.encode()}, "j-moreau", "Another's")
+    made.correct(
+        move("2028-02-16T03:00:00Z", GOOD, BAD),
+        move("2028-02-16T04:00:00Z", BAD, GOOD),
+        corrects=6,
+    )
+    assert made.programme.superseded(NAME) == ()
+    _, text = shell.of(made, "check")
+    assert "annotations/other.md:2: covers: no assessment has gap-0000" in text
+
+
 def test_gaps_that_a_correction_merges_leave_both_annotations_to_be_confirmed(
     tmp_path: Path, shell: Shell
 ) -> None:

@@ -186,6 +186,8 @@ def _noticed(
     if prior := programme.prior(name):
         head = f"less than in {prior.assessment} (as of {prior.taken_at})"
         yield from (f"{head}: {row.words}" for row in prior.lost)
+        if prior.unread:
+            yield f"not compared with {prior.assessment}: {prior.unread}"
     yield from (f"late: {row.words}; {row.advice}" for row in late)
     for moved in programme.superseded(name):
         if moved.path.startswith("annotations/"):
@@ -263,6 +265,7 @@ def _data(
         "prior": {
             "assessment": prior.assessment if prior else "",
             "taken_at": prior.taken_at if prior else "",
+            "unread": prior.unread if prior else "",
             "differences": [
                 {
                     "requirement": row.requirement,
