@@ -16,6 +16,8 @@ import json
 import unicodedata
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
+import orjson
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -45,7 +47,7 @@ def canonical(value: object) -> bytes:
     integers out of range, non-ASCII keys and text that is not NFC.
     """
     _check(value)
-    return _DUMPS(value).encode()
+    return _written(value)
 
 
 def refuse_uncanonical(value: object) -> None:
@@ -65,27 +67,33 @@ def parse_canonical(data: bytes) -> Json:
     space, lone surrogates, broken UTF-8, nesting too deep to read.
     """
     try:
+        value: Json = orjson.loads(data)
+        _check(value)
+        same = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == data
+    except (ValueError, RecursionError):
+        same = False
+    return value if same else _parsed_with_care(data)
+
+
+def _parsed_with_care(data: bytes) -> Json:
+    """Read canonical JSON, or say what is wrong with it."""
+    try:
         text = data.decode("utf-8")
         value: Json = _LOADS(text)
-        # What is written again as it was read can only be wrong in these.
-        if not data.isascii() or any(word in data for word in _WORDS):
-            _check(value)
+        _check(value)
         again = _DUMPS(value).encode()
+        if again != data:
+            # The key that stands twice is named, where that is why the bytes differ.
+            json.loads(text, object_pairs_hook=_unique)
     except NotCanonicalError:
         raise
     except (ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise NotCanonicalError(message) from error
     if again != data:
-        _refuse_twins(text)
         message = "JSON, but not in canonical form"
         raise NotCanonicalError(message)
     return value
-
-
-def _refuse_twins(text: str) -> None:
-    """Name the key that stands twice, where that is why the bytes differ."""
-    json.loads(text, object_pairs_hook=_unique)
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -111,7 +119,6 @@ def _whole(text: str) -> int:
     return number
 
 
-_WORDS = (b"true", b"false", b"null")
 _LOADS = json.JSONDecoder(
     parse_float=_refuse, parse_int=_whole, parse_constant=_refuse
 ).decode
@@ -120,12 +127,20 @@ _DUMPS = json.JSONEncoder(
 ).encode
 
 
+def _written(value: object) -> bytes:
+    """Write what was checked; orjson escapes as `json` does, and is five times as fast.
+
+    Keys that are a kind of text, and nesting of hundreds, are left to `json`.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return _DUMPS(value).encode()
+
+
 def _check(value: object) -> None:
     if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str) or not key.isascii():
-                message = f"the key {key!r} is not ASCII text"
-                raise NotCanonicalError(message)
+        _check_keys(value)
         _check_all(value.values())
     elif isinstance(value, (list, tuple)):
         _check_all(value)
@@ -139,13 +154,31 @@ def _check(value: object) -> None:
         raise NotCanonicalError(message)
 
 
+def _check_keys(value: dict[object, object]) -> None:
+    try:
+        fine = "".join(value).isascii()  # type: ignore[arg-type] # what is no text raises
+    except TypeError:
+        fine = False
+    if fine:
+        return
+    for key in value:
+        if not isinstance(key, str) or not key.isascii():
+            message = f"the key {key!r} is not ASCII text"
+            raise NotCanonicalError(message)
+
+
 def _check_all(values: Iterable[object]) -> None:
     for value in values:
-        # Most of what is written is plain text: not worth a call each.
+        # Most of what is written is plain: not worth a call each.
         kind = type(value)
         if kind is str:
             if not value.isascii():  # type: ignore[attr-defined] # it is text
                 _check_text(value)  # type: ignore[arg-type]
+        elif kind is dict:
+            _check_keys(value)  # type: ignore[arg-type]
+            _check_all(value.values())  # type: ignore[attr-defined]
+        elif kind is list:
+            _check_all(value)  # type: ignore[arg-type]
         elif kind is not int or not -LIMIT <= value <= LIMIT:  # type: ignore[operator]
             _check(value)
 

@@ -78,6 +78,8 @@ CONTRADICTION = row_of(
 
 def observation_problems(run: Run) -> Iterator[str]:
     """Say where a run's observations contradict the run or each other."""
+    if not (run.observations or run.contradictions):
+        return
     if list(run.observations) != sorted(run.observations):
         yield "observations are not in order"
     seen = Counter((row.evidence, row.account, row.region) for row in run.observations)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import unicodedata
 
 import pytest
@@ -67,6 +68,31 @@ def test_canonical_form_equals_rfc8785_and_reads_back(value: object) -> None:
 def test_anything_but_the_canonical_bytes_is_refused(data: bytes) -> None:
     with pytest.raises(NotCanonicalError):
         parse_canonical(data)
+
+
+odd = st.floats() | st.booleans() | st.none() | st.integers()
+wild = st.recursive(
+    texts | odd | st.sampled_from(["true", "1.5", ":1e9", "[1234567890123456"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(wild)
+def test_what_reads_is_what_can_be_written(value: object) -> None:
+    written = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode("utf-8", "surrogatepass")
+    try:
+        data = canonical(value)
+    except NotCanonicalError:
+        with pytest.raises(NotCanonicalError):
+            parse_canonical(written)
+    else:
+        assert parse_canonical(written) == value
+        assert data == written
 
 
 @pytest.mark.parametrize("value", [1.5, None, True, {1: "x"}, {"é": "x"}, object()])

@@ -41,6 +41,7 @@ from controlbook.timeline import from_datetime, iso
 from controlbook.vault import MAX_OBJECT
 
 from . import SourceError
+from .repeat import REPEATED, Kind, Repeater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,11 +73,13 @@ _EXPIRED = {
     "InvalidTokenException",
     "ExpiredNextToken",
 }
+CONNECTING, READING = 10, 60
+"""Seconds that AWS may take to connect and to answer."""
 _SETTINGS = Config(
     retries={"mode": "adaptive", "max_attempts": 5},
     user_agent=f"controlbook Botocore/{botocore.__version__}",
-    connect_timeout=10,
-    read_timeout=60,
+    connect_timeout=CONNECTING,
+    read_timeout=READING,
 )
 
 
@@ -106,6 +109,10 @@ class Connections:
         self._clients: dict[tuple[str, str], Any] = {}
         self._here = _Here()
         self._lock = threading.RLock()
+        trusted = self._own.get_config_variable("ca_bundle")
+        self._repeater = Repeater(
+            trusted or os.environ.get("REQUESTS_CA_BUNDLE", ""), (CONNECTING, READING)
+        )
 
     @property
     def body(self) -> bytes:
@@ -133,7 +140,51 @@ class Connections:
         client.meta.events.register("before-call", self._sign_as)
         if service not in NOT_KEPT:
             client.meta.events.register("before-parse", self._keep)
+        client.meta.events.register("before-send", self._learn)
         return client
+
+    def _learn(self, request: Any, event_name: str, **_: object) -> None:  # noqa: ANN401 - botocore's
+        kind = self._here.kind
+        # AssumeRole may come in between, on the way to the request that is meant.
+        if kind and event_name.endswith(f".{kind.operation}"):
+            self._repeater.learn(kind, request, self._here.key)
+
+    def repeat(
+        self,
+        service: str,
+        operation: str,
+        place: tuple[str, str],
+        parameters: Mapping[str, Any],
+    ) -> Answer | None:
+        """Make a call as boto3 made one like it; None: it is boto3's to make.
+
+        The answer is boto3's, but that QUICK listings are the JSON's own.
+        """
+        account, region = place
+        bucket = str(parameters.get("Bucket", ""))
+        kind = Kind(service, region, operation, bucket)
+        self._here.kind, self._here.key = kind, str(parameters.get("Key", ""))
+        if not self._repeater.knows(kind):
+            return None
+        model = self.client(service, "", region).meta.service_model
+        quick = operation in QUICK
+        output = None if quick else model.operation_model(operation).output_shape
+        try:
+            keys = (
+                self._role_in(account)
+                if account and self.role
+                else self._own.get_credentials()
+            )
+            frozen = keys and keys.get_frozen_credentials()
+        except (BotoCoreError, ClientError):
+            frozen = None
+        if not frozen:
+            return None
+        found = self._repeater.ask(kind, parameters, frozen, output)
+        if found is None:
+            return None
+        answer, self._here.body = found
+        return answer
 
     def _sign_as(self, context: dict[str, Any], **_: object) -> None:
         # Taken, not read: fetching the role's own credentials is a call as well.
@@ -198,6 +249,9 @@ class _Here(threading.local):
     body = b""
     plain = False
     """Whether answers of QUICK are left to the caller to read."""
+    kind: Kind | None = None
+    """What is learned of the next request; its object's key."""
+    key = ""
 
 
 class _Acting:
@@ -301,6 +355,13 @@ class Conversation:
         with self._lock:
             self._remember(service, operation, parameters)
         quick = self._plain and operation in QUICK
+        if self._plain and operation in REPEATED:
+            repeated = self.aws.repeat(service, operation, place, parameters)
+            if repeated is not None:
+                self._count(repeated)
+                if service not in NOT_KEPT:
+                    self._keep(service, operation, place, parameters)
+                return repeated
         self.aws.leave(plain=quick)
         try:
             answer: Answer = getattr(client, method)(**parameters)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from uuid import UUID, uuid5
@@ -107,7 +108,7 @@ class Ids:
 
     def lasting(self, kind: str, *names: str) -> str:
         """Give the UUID of what all assessments share: people, accounts, controls."""
-        return str(uuid5(self.root, digest_of([kind, *names])))
+        return _lasting(self.root, kind, *names)
 
     def own(self, kind: str, *names: str) -> str:
         """Give the UUID of what belongs to this assessment alone."""
@@ -116,6 +117,11 @@ class Ids:
     def statement(self, number: str) -> str:
         """Name the statement of a requirement, which findings are about."""
         return f"{self.controls[number]}_smt"
+
+
+@lru_cache(maxsize=2048)
+def _lasting(root: UUID, *names: str) -> str:
+    return str(uuid5(root, digest_of(names)))
 
 
 def control_ids(framework: Framework) -> dict[str, str]:
