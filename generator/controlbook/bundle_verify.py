@@ -151,6 +151,9 @@ class Run:
         self.path, self.m, self.rules = path, m, rules
         self.start, self.end = moment(m["window"]["start"]), moment(m["window"]["end"])
         self.regular = m["kind"] != "correction"  # which looks back
+        self.moves: dict[str, list[Table]] = {}  # its transitions by rule instance
+        for row in m.get("transitions", []):
+            self.moves.setdefault(row["instance"], []).append(row)
 
     def rows(self, name: str, **having: str) -> list[Table]:
         """Give the rows of one of its lists that have these values."""
@@ -652,10 +655,9 @@ def states(b: Bundle, scope: Scope) -> None:
             own[move["resource"]] = [move["after"], move["at"]]
             if move["after"] == "ABSENT":
                 del own[move["resource"]]
-        due = {move["instance"] for move in moves}
         for key, row in run.rules.items():
             # A row that did not change is the very one that was compared before.
-            if (key in due or row is not known.get(key)) and scope.holds(row):
+            if (key in run.moves or row is not known.get(key)) and scope.holds(row):
                 rows = [[name, *state] for name, state in current.get(key, {}).items()]
                 root = merkle(sorted(map(canonical, rows)))
                 b.same(f"{run.path}: the states of {key}", row, records_root=root)
@@ -931,7 +933,7 @@ def rule_leaves(run: Run, scope: Scope, wanted: Table) -> list[Any]:
         key, given = row["key"], row.get("parameters", {}).items()
         met = any(each.items() <= given for each in wanted[row["identifier"]])
         if met and scope.holds(row):
-            moves = run.rows("transitions", instance=key)
+            moves = run.moves.get(key, [])
             found = [[move.get(name, "") for name in MOVE] for move in moves]
             found.sort(key=lambda move: (moment(move[1]), move[0], *move[2:]))
             record = [run.m["stream"], run.m["seq"], key, row["account"]]
