@@ -301,13 +301,6 @@ class Library:
     signoffs: tuple[SignOff, ...] = ()
     codeowners: bytes = b""
 
-    def person_of_github(self, github_id: str) -> Person | None:
-        """Find the person behind a numeric GitHub id, or None: nobody."""
-        for person in self.people.values():
-            if github_id in person.github_ids:
-                return person
-        return None
-
     def members(self, owner: str) -> tuple[str, ...]:
         """Give the person ids that may act as `owner` (a person or a team)."""
         team = self.teams.get(owner)
