@@ -746,6 +746,21 @@ DELEGATED = """delegations:
 """
 
 
+@pytest.mark.threat("T61")
+def test_t61_a_former_employee_signs(tmp_path: Path, shell: Shell) -> None:
+    """Without any signature asked for, the person's own dates decide all the same."""
+    made = begun(tmp_path)
+    left = made.file(PEOPLE).replace(
+        b'    github: "a-okafor"\n',
+        b'    github: "a-okafor"\n    valid: {start: "2027-01-01T00:00:00Z",'
+        b' end: "2028-02-17T00:00:00Z"}\n',
+    )
+    made.merge({PEOPLE: left}, "c-novak", "She leaves")
+    made.annotate()
+    made.sign()
+    unreviewed(made, shell, "a-okafor was not valid at 2028-02-17T")
+
+
 @pytest.mark.threat("T64")
 @pytest.mark.parametrize(
     ("giver", "number", "end", "words"),
