@@ -333,6 +333,7 @@ def _annotation(stage: _Stage, at: Instant, note: Mapping[str, str]) -> None:
             ids=ids,
             title=note["title"],
             text=note["text"],
+            refresh=None,
             file=None,
             ticket=note["ticket"],
             audience="auditor",
