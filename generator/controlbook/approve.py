@@ -88,9 +88,7 @@ def unannotated_ids(
         explained |= {
             item.id
             for item in covered
-            if len(note.covers) > 1
-            or note.start is None
-            or (note.start, note.end) == (item.start, item.end)
+            if note.stated(item.id) == (item.start, item.end)
         }
     return frozenset(item.id for item in items) - explained
 

@@ -365,6 +365,10 @@ def chain(b: Bundle, stream: str, digests: dict[int, str], seen: Seen) -> None:
             first = seen.setdefault(what, path)
             alone = first == path or not run.regular
             b.must(alone, f"{path}: its id or window stands in {first} too")
+        began, told = (moment(m["run"][name]) for name in ("started", "aws_date"))
+        skew = datetime.fromisoformat(told) - datetime.fromisoformat(began)
+        b.must(began >= run.end, f"{path}: it started before its window ended")
+        b.must(abs(skew) <= timedelta(days=1), f"{path}: its clock is over a day off")
         if run.regular:
             b.must(run.start >= last, f"{path}: its window begins before {last}")
             for move in run.rows("transitions"):

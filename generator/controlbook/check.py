@@ -2,7 +2,8 @@
 """Rules across the human files and the findings, for the files that stand before you.
 
 Rules enforced here:
-- an annotation covers deviations and gaps that exist, and its times are theirs;
+- an annotation covers deviations and gaps that exist, and the times that it states are
+  theirs; what later evidence moved is told with what stands there now;
 - it explains something of its own, in a text that pages show to its end (T71);
 - what a collector wrote is canonical JSON;
 - what a team puts beside the generated pages can be read, and has a bounded size;
@@ -21,14 +22,14 @@ from .codeowners import lint
 from .digest import NotCanonicalError, parse_canonical
 from .errors import Problem
 from .kinds.documents import FINDING
-from .timeline import iso
+from .timeline import told
 from .yamltext import Listing, Table, front_matter, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from .model import Annotation, Deviation, Findings, Gap, Library, SignOff
-    from .timeline import Instant
+    from .superseded import Superseded
     from .yamltext import Node
 
     Facts = Mapping[str, Deviation | Gap]
@@ -43,27 +44,34 @@ SITE = "site/"
 
 
 def check(
-    library: Library, files: Mapping[str, bytes], findings: Mapping[str, Findings]
+    library: Library,
+    files: Mapping[str, bytes],
+    findings: Mapping[str, Findings],
+    moved: Iterable[Superseded] = (),
 ) -> tuple[Problem, ...]:
     """List what is wrong between the human files and the facts, sorted.
 
     `findings` holds those of every assessment; without any, nothing can be held
-    against the facts, and only the rest is checked.
+    against the facts, and only the rest is checked. `moved` says what later evidence
+    made of what files name.
     """
     found = list(lint(library, files))
     facts = {id_: _facts(one) for id_, one in findings.items()}
-    everything = {key: fact for one in facts.values() for key, fact in one.items()}
+    everything: dict[str, list[Deviation | Gap]] = {}
+    for one in facts.values():
+        for key, fact in one.items():
+            everything.setdefault(key, []).append(fact)
+    known = {(row.path, row.id): row for row in moved}
     for annotation in library.annotations:
         data = files[annotation.path]
         found += _text(annotation, library.annotations, data)
         if findings:
             node = front_matter(data).node
-            found += _covered(annotation, everything, node)
-            found += _times(annotation, everything, node)
+            found += _covered(annotation, everything, known, node)
     for record in library.signoffs:
         if record.assessment in facts:
             node = parse(files[record.path]).node
-            found += _acknowledged(record, facts[record.assessment], node)
+            found += _acknowledged(record, facts[record.assessment], known, node)
     return tuple(sorted(set(found)))
 
 
@@ -144,55 +152,59 @@ def _text(
 
 
 def _covered(
-    annotation: Annotation, everything: Facts, node: Node | None
+    annotation: Annotation,
+    everything: Mapping[str, list[Deviation | Gap]],
+    known: Mapping[tuple[str, str], Superseded],
+    node: Node | None,
 ) -> Iterator[Problem]:
+    """Hold the ids that an annotation covers, and its times, against the facts.
+
+    What later evidence moved or took away is told with what stands there now.
+    """
     for id_ in annotation.covers:
-        if FINDING.match(id_) and id_ not in everything:
-            yield Problem(
-                path=annotation.path,
-                line=_item_line(node, "covers", id_),
-                message=f"covers: no assessment has {id_}",
-                advice="take the id from `status`, or remove it",
-            )
-
-
-def _times(
-    annotation: Annotation, everything: Facts, node: Node | None
-) -> Iterator[Problem]:
-    """Compare the times that `annotate` wrote with those of what is covered."""
-    covered = [everything[id_] for id_ in annotation.covers if id_ in everything]
-    for key, written, facts in (
-        ("start", annotation.start, {fact.start for fact in covered}),
-        ("end", annotation.end, {fact.end for fact in covered}),
-    ):
-        if not facts or (written in facts and len(facts) == 1):
+        if not FINDING.match(id_):
             continue
-        if written is None and len(covered) > 1:
+        stated = annotation.stated(id_)
+        bounds = [(item.start, item.end) for item in everything.get(id_, ())]
+        if stated in bounds:
             continue
-        told = " and ".join(sorted(map(_told, facts)))
+        row = known.get((annotation.path, id_))
+        if row and row.by:
+            message, advice = row.words, row.advice
+        elif not bounds:
+            message = f"no assessment has {id_}"
+            advice = "take the id from `status`, or remove it"
+        else:
+            says = " and ".join(sorted({told(*each) for each in bounds}))
+            message = f"the times of {id_} are not stated, but the ledger says {says}"
+            if stated:
+                message = (
+                    f"{id_} is stated as {told(*stated)}, but the ledger says {says}"
+                )
+            advice = f"run `controlbook annotate --refresh {annotation.path}`"
         yield Problem(
             path=annotation.path,
-            line=_key_line(node, key),
-            message=f"{key}: {_told(written)}, but the ledger says {told}",
-            advice="leave it out, the ids differ"
-            if len(facts) > 1
-            else "run `annotate` again, it writes both times",
+            line=_item_line(node, "covers", id_),
+            message=f"covers: {message}",
+            advice=advice,
         )
 
 
-def _told(moment: Instant | None) -> str:
-    return iso(moment) if moment is not None else "open"
-
-
 def _acknowledged(
-    record: SignOff, facts: Facts, node: Node | None
+    record: SignOff,
+    facts: Facts,
+    known: Mapping[tuple[str, str], Superseded],
+    node: Node | None,
 ) -> Iterator[Problem]:
     for id_ in record.acknowledged:
         if id_ not in facts:
+            row = known.get((record.path, id_))
             yield Problem(
                 path=record.path,
                 line=_item_line(node, "acknowledged", id_),
-                message=f"acknowledged: {record.assessment} has no {id_}",
+                message=f"acknowledged: {row.words}"
+                if row
+                else f"acknowledged: {record.assessment} has no {id_}",
                 advice="write the file again with `attest` or `signoff`",
             )
 

@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import traceback
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,6 +32,18 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = "interrupted; nothing is left half written, run it again to go on"
+DESCRIPTION = """\
+Compliance as code: AWS Config's verdicts, signed off in Git, as a site, a PDF
+and a bundle that verifies offline."""
+BEGIN = """\
+to begin:
+  controlbook demo      try all of it out, in build/demo, without an AWS account
+  controlbook init DIR  lay down a programme of your own
+  controlbook VERB -h   what a verb takes, with an example"""
+CODES = """\
+exit codes:
+  0 fine · 1 it worked and found something · 2 wrong usage or an invalid file
+  3 unexpected error · 4 integrity failed · 5 a source unavailable or incomplete"""
 GARBAGE = 50_000
 """New objects between two looks for garbage: a ledger is many values that stay."""
 
@@ -42,10 +55,9 @@ def parser() -> argparse.ArgumentParser:
         shared.add_argument(*argument.names, **argument.options)
     main_parser = argparse.ArgumentParser(
         prog="controlbook",
-        description="Compliance as code: AWS Config's verdicts, signed off in Git, "
-        "as a site, a PDF and a bundle that verifies offline.",
-        epilog="exit codes: 0 fine · 1 found something · 2 usage or invalid file · "
-        "3 unexpected · 4 integrity failed · 5 a source unavailable or incomplete",
+        description=DESCRIPTION,
+        epilog=f"{BEGIN}\n\n{CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main_parser.add_argument(
         "--version", action="version", version=f"controlbook {__version__}"
@@ -67,12 +79,32 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: Sequence[str]) -> Outcome:
     """Run one verb and give its outcome; prints nothing to stdout."""
+    _refuse_no_verb(arguments[0] if arguments else "")
     options = parser().parse_args(arguments)
     # What `completion` writes from: a verb cannot ask the shell that calls it.
     verb = next(verb for verb in VERBS if verb.name == options.verb)
     module = import_module(f"controlbook.commands.{verb.module}")
     outcome: Outcome = getattr(module, verb.function or verb.name)(options)
     return outcome
+
+
+def _refuse_no_verb(word: str) -> None:
+    """Say what was meant where the first word is no verb."""
+    names = [verb.name for verb in VERBS]
+    if word in {*names, "-h", "--help", "--version"}:
+        return
+    advice = "`controlbook --help` lists the verbs"
+    if not word:
+        message = f"{DESCRIPTION}\n\n{BEGIN}\n\nno verb is given"
+    elif word.startswith("-"):
+        message = f"{word} stands before the verb"
+        advice = "flags come behind it: controlbook VERB [FLAGS]"
+    else:
+        message = f"there is no verb {word!r}"
+        alike = get_close_matches(word, names, n=1)
+        if alike:
+            advice = f"did you mean `{alike[0]}`? {advice}"
+    raise ControlbookError(message, advice=advice, code=Exit.USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

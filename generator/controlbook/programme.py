@@ -16,7 +16,7 @@ from .assess import assess
 from .byaccount import read_by_account
 from .crosswalk import users
 from .digest import digest_of
-from .errors import ControlbookError, Exit
+from .errors import ControlbookError, Exit, InvalidFiles
 from .git import Repository
 from .ledger import outlines, parse_state_lines, read_ledger
 from .library import GOVERNED, read
@@ -24,6 +24,7 @@ from .lists import CACHE, of_vault, unread
 from .manifest import MalformedManifestError, whose
 from .opened import Opened
 from .preserved import preserved
+from .prior import Period, Prior, against, prior_of
 from .proofs import Trust, gather, witnesses
 from .reach import NOTHING, Reach, opened, outline_of, reach_of
 from .render.changes import changes, numbered, previous
@@ -33,6 +34,7 @@ from .replay import Present
 from .retrace import retrace
 from .sight import opening_run
 from .subjects import requirement_subject
+from .superseded import superseded
 from .timeline import Instant, Interval
 from .vault import open_vault
 from .vault.packs import records_of, unpack
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from .record import Record
     from .render.changes import Change
     from .subjects import Subject
+    from .superseded import Superseded
     from .trail import Trail
     from .vault import Vault
 
@@ -76,6 +79,8 @@ class Programme:
         self._findings: dict[str, Findings] = {}
         self._gathered: dict[str, Gathered] = {}
         self._trails: dict[str, Trail] = {}
+        self._superseded: dict[str, tuple[Superseded, ...]] = {}
+        self._priors: dict[tuple[str, bool], Prior | None] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._committed = True
 
@@ -246,6 +251,20 @@ class Programme:
             )
         return self._findings[name]
 
+    def superseded(self, name: str) -> tuple[Superseded, ...]:
+        """List what its annotations and sign-offs name that moved or is gone."""
+        if name not in self._superseded:
+            assessment = self.assessment(name)
+            self._superseded[name] = superseded(
+                self.library,
+                self.ledger_of(name),
+                self.opening(assessment),
+                assessment,
+                self.findings(name),
+                self.files,
+            )
+        return self._superseded[name]
+
     def record(self, name: str) -> Record:
         """Bring together what judging the sign-offs of an assessment needs."""
         return self.gathered(name).record(
@@ -310,6 +329,56 @@ class Programme:
             self._trails[name] = retrace(self.repository, present)
         return self._trails[name]
 
+    def prior(self, name: str, *, judged: bool = False) -> Prior | None:
+        """Hold an assessment against the last period of its framework.
+
+        That is taken at its release, or at the commit that last changed its files; with
+        what came of it, findings and statuses, where it is to be `judged` as well.
+        """
+        if (name, judged) not in self._priors:
+            last = prior_of(self.library, self.assessment(name))
+            found = self._against(name, last, judged=judged) if last else None
+            self._priors[name, judged] = found
+        return self._priors[name, judged]
+
+    def _against(self, name: str, last: Assessment, *, judged: bool) -> Prior:
+        tags = self.releases(last.id)
+        at = f"refs/tags/{tags[-1]}" if tags else self._last_touch(last)
+        old = Programme(self.repository, at)
+        taken_at = tags[-1] if tags else old.commit[:10]
+        try:
+            before = old._period(last.id, judged=judged)
+        except InvalidFiles as error:
+            # What was right once may break a rule of today, and is not compared.
+            unread = f"its files break {len(error.problems)} of today's rules"
+            return Prior(
+                assessment=last.id, taken_at=taken_at, differences=(), unread=unread
+            )
+        now = self._period(name, judged=judged)
+        return Prior(
+            assessment=last.id, taken_at=taken_at, differences=against(before, now)
+        )
+
+    def _period(self, name: str, *, judged: bool) -> Period:
+        return Period(
+            assessment=self.assessment(name),
+            library=self.library,
+            findings=self.findings(name),
+            statuses=self.statuses(name) if judged else None,
+        )
+
+    def _last_touch(self, assessment: Assessment) -> str:
+        """Name the commit that last changed the files of an assessment."""
+        folder = f"signoffs/{assessment.id}/"
+        return next(
+            (
+                commit.id
+                for commit in self.repository.landed(self.commit)
+                if any(change.path.startswith(folder) for change in commit.changes)
+            ),
+            self.commit,
+        )
+
     def subjects(self, name: str) -> Mapping[str, Subject]:
         """Give what a sign-off of each requirement would be bound to now."""
         assessment = self.assessment(name)
@@ -358,6 +427,8 @@ class Programme:
             changes=self.changes_since(before, name, document) if before else (),
             people_changes=self.gathered(name).people,
             preserved=preserved(self.ledger_of(name), assessment, self._records),
+            moved=self.superseded(name),
+            prior=self.prior(name, judged=True),
         )
 
     def _records(self, stored: StoredObject) -> tuple[bytes, ...]:

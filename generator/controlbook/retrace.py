@@ -5,13 +5,14 @@ Rules enforced here:
 - while evidence is collected every requirement is `collecting`, so nothing is judged;
 - afterwards each commit that touches the assessment is judged, evidence included, on
   its own tree: a commit that brings sign-offs alone is judged for what they concern;
-- run manifests are the head's, as far as a commit had them; one that was another in
-  history makes that commit unreadable.
+- run manifests of every stream are the head's, as far as a commit had them; one that
+  was another in history makes that commit unreadable.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .approve import approve
@@ -21,9 +22,10 @@ from .errors import InvalidFiles
 from .git import CODEOWNERS, ran_backwards
 from .ledger import manifest_path
 from .library import governed, read, with_records
-from .model import ManualDocument, Status
+from .model import FOLLOWING, ManualDocument, Status
 from .narratives import folded
 from .proofs import Trust, granted, prove
+from .reach import SLACK, near
 from .record import Record
 from .replay import Replay, Tree, apply
 from .sight import opening_run
@@ -43,7 +45,7 @@ from .trail import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from .git import Landed, Repository
     from .model import (
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     from .trail import GovernanceChange
 
 _PEOPLE = "signoffs/people.yml"
+
+Held = dict[str, int]
+"""stream → up to which of its runs a commit holds those that may move findings."""
 
 
 def retrace(repository: Repository, present: Present) -> Trail:
@@ -105,7 +110,8 @@ class _Walk:
         """Begin with what was derived of the present."""
         present = self.replay.present
         if present.findings:
-            key = self._rests_on(self.replay.head, len(present.ledger.config))
+            head = self.replay.head
+            key = self._rests_on(head, self._runs(head)[0])
             self._findings[key] = present.findings
 
     @property
@@ -116,7 +122,8 @@ class _Walk:
     def points(self) -> Iterator[Point]:
         """Judge each commit that may have moved a requirement, oldest first."""
         tree: Tree = {}
-        runs, closed, intact = 0, False, True
+        runs: Held = {}
+        closed, intact = False, True
         numbers: tuple[str, ...] = ()
         for index, commit in enumerate(self.replay.line):
             apply(tree, commit)
@@ -125,10 +132,13 @@ class _Walk:
             self._arrived.update(arrived)
             self.staleness.arrived.update(dict.fromkeys(arrived, index))
             paths = [change.path for change in commit.changes]
-            collected = any(path.startswith("evidence/config/") for path in paths)
+            config = any(path.startswith("evidence/config/") for path in paths)
+            other = any(map(self._meets, paths))
+            collected = config or other
             if collected:
                 runs, intact = self._runs(tree)
-                closed = self._closed(runs) if intact else closed
+            if config:
+                closed = self._closed(runs["config"]) if intact else closed
             touched = [path for path in paths if self._concerns(path)]
             if not (touched or (collected and closed)):
                 continue
@@ -137,7 +147,7 @@ class _Walk:
                     numbers = self._numbers(tree, numbers)
                     yield self._collecting(commit, numbers, touched)
                 continue
-            yield self._judge(index, tree, runs if intact else -1, touched)
+            yield self._judge(index, tree, runs if intact else None, touched)
 
     def _concerns(self, path: str) -> bool:
         """Tell whether a path may move this assessment's requirements."""
@@ -152,11 +162,36 @@ class _Walk:
             f"frameworks/{framework}.yml",
         }
 
-    def _runs(self, tree: Tree) -> tuple[int, bool]:
+    @cached_property
+    def _others(self) -> Mapping[str, Mapping[str, int]]:
+        """Name the manifests of other streams that speak of the period, with places.
+
+        A correction of the period may stand behind runs that are after it.
+        """
+        period = self.replay.present.assessment.period
+        return {
+            stream: {
+                manifest_path(stream, run.seq): place
+                for place, run in enumerate(runs, 1)
+                if near(run.window, period) and run.window.start < period.end + SLACK
+            }
+            for stream, runs in self.replay.present.ledger.runs.items()
+            if stream != "config" and stream not in FOLLOWING
+        }
+
+    def _meets(self, path: str) -> bool:
+        """Tell whether a path is one of these manifests."""
+        return any(path in known for known in self._others.values())
+
+    def _runs(self, tree: Tree) -> tuple[Held, bool]:
         """Count the manifests that a tree holds; tell whether they are the head's."""
-        held = sum(path.startswith("evidence/config/") for path in tree)
-        runs = self.replay.present.ledger.config[:held]
-        paths = [manifest_path("config", run.seq) for run in runs]
+        held = {"config": sum(path.startswith("evidence/config/") for path in tree)}
+        config = self.replay.present.ledger.config[: held["config"]]
+        paths = [manifest_path("config", run.seq) for run in config]
+        for stream, known in self._others.items():
+            there = [path for path in known if path in tree]
+            held[stream] = max((known[path] for path in there), default=0)
+            paths += there
         return held, all(tree.get(path) == self.replay.head.get(path) for path in paths)
 
     def _closed(self, count: int) -> bool:
@@ -184,7 +219,9 @@ class _Walk:
             ),
         )
 
-    def _judge(self, index: int, tree: Tree, runs: int, touched: list[str]) -> Point:
+    def _judge(
+        self, index: int, tree: Tree, runs: Held | None, touched: list[str]
+    ) -> Point:
         commit = self.replay.line[index]
         self.judged += 1
         before = self._view
@@ -215,9 +252,9 @@ class _Walk:
             causes={n: self._causes(view, n, changed) for n in found},
         )
 
-    def _look(self, tree: Tree, runs: int, touched: list[str]) -> str:
+    def _look(self, tree: Tree, runs: Held | None, touched: list[str]) -> str:
         """Read what a commit holds; give what is wrong with it, or nothing."""
-        if runs < 0:
+        if runs is None:
             return "a run manifest of this commit is not the one that stands today"
         try:
             if self._view and self._records_alone(touched):
@@ -234,13 +271,17 @@ class _Walk:
         config = self.replay.present.ledger.config
         if reason := _beyond(self.replay.present.ledger, assessment):
             return reason
-        if opening_run(config[:runs], assessment.period) != opening_run(
+        if opening_run(config[: runs["config"]], assessment.period) != opening_run(
             config, self.replay.present.assessment.period
         ):
             return "the period began at another time"
+        known = self.replay.present.ledger.runs
         ledger = replace(
             self.replay.present.ledger,
-            runs={**self.replay.present.ledger.runs, "config": config[:runs]},
+            runs={
+                **known,
+                **{name: known.get(name, ())[:n] for name, n in runs.items()},
+            },
         )
         self._view = _View(library, self._find(tree, library, ledger, runs), ledger)
         return ""
@@ -250,7 +291,7 @@ class _Walk:
         return bool(touched) and all(path.startswith(parts) for path in touched)
 
     def _find(
-        self, tree: Tree, library: Library, ledger: Ledger, runs: int
+        self, tree: Tree, library: Library, ledger: Ledger, runs: Held
     ) -> Findings:
         """Derive findings once for what they depend on."""
         key = self._rests_on(tree, runs)
@@ -261,7 +302,7 @@ class _Walk:
             )
         return self._findings[key]
 
-    def _rests_on(self, tree: Tree, runs: int) -> object:
+    def _rests_on(self, tree: Tree, runs: Held) -> object:
         """Give what findings depend on: files of a tree, and how many runs."""
         parts = ("controls/", "frameworks/", "evidence/manual/")
         scope = f"{self.replay.folder}assessment.yml"
@@ -270,7 +311,7 @@ class _Walk:
             for path, blob in tree.items()
             if path.startswith(parts) or path == scope
         )
-        return own, runs
+        return own, tuple(sorted(runs.items()))
 
     def _record(self, view: _View) -> Record:
         arrivals = dict(self._arrived)
@@ -338,7 +379,11 @@ class _Walk:
             _papers(item.controls, libraries),
             {f"frameworks/{assessment.framework}.yml"},
             {f"{self.replay.folder}assessment.yml", _PEOPLE},
-            {path for path in paths if path.startswith("evidence/config/")},
+            {
+                path
+                for path in paths
+                if path.startswith("evidence/config/") or self._meets(path)
+            },
         ]
         found = [path for some in wanted for path in sorted(some.intersection(paths))]
         rest = [path for path in paths if self._concerns(path)]

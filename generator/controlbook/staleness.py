@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InvalidFiles
 from .library import read
+from .overdue import streams_of
 from .subjects import annotations_of
 from .trail import StaleSince, file_change
 
@@ -94,7 +95,13 @@ class Staleness:
         framework = self.replay.present.library.frameworks[assessment.framework]
         item = framework.requirements.get(name) if kind == "requirements" else None
         controls = item.controls if item else () if kind == "requirements" else (name,)
-        paths = {path for path in {*old, *self.replay.head} if self._behind(path, part)}
+        named = streams_of(self.replay.present.library, controls)
+        streams = tuple(f"evidence/{stream}/" for stream in named)
+        paths = {
+            path
+            for path in {*old, *self.replay.head}
+            if self._behind(path, part, streams)
+        }
         own = {f"controls/{control}.yml" for control in controls}
         records = {
             f"{self.replay.folder}controls/{control}.yml" for control in controls
@@ -112,7 +119,7 @@ class Staleness:
                 or (path.startswith("annotations/") and path not in notes)
             ):
                 continue
-            runs += path.startswith("evidence/config/")
+            runs += _manifest(path)
             if runs <= _SHOWN_RUNS:
                 found = file_change(
                     path,
@@ -121,7 +128,7 @@ class Staleness:
                 )
                 yield replace(found, difference=()) if path in internal else found
 
-    def _behind(self, path: str, part: str) -> bool:
+    def _behind(self, path: str, part: str, streams: tuple[str, ...]) -> bool:
         prefixes: Mapping[str, tuple[str, ...]] = {
             "controls": ("controls/",),
             "mapping": (
@@ -129,8 +136,8 @@ class Staleness:
                 "controls/",
             ),
             "scope": (f"{self.replay.folder}assessment.yml",),
-            "evidence": ("evidence/config/", "controls/"),
-            "findings": ("evidence/config/", "controls/", "evidence/manual/"),
+            "evidence": (*streams, "controls/"),
+            "findings": (*streams, "controls/", "evidence/manual/"),
             "annotations": ("annotations/",),
             "manual": ("evidence/manual/", "controls/"),
             "attestations": (f"{self.replay.folder}controls/",),
@@ -163,6 +170,10 @@ class Staleness:
             {note.path for note in notes},
             {note.path for note in notes if note.audience == "internal"},
         )
+
+
+def _manifest(path: str) -> bool:
+    return path.startswith("evidence/") and not path.startswith("evidence/manual/")
 
 
 def _judgements(statuses: Collection[RequirementStatus]) -> Iterator[Judgement]:

@@ -72,6 +72,11 @@ def iso(moment: Instant) -> str:
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
 
 
+def told(start: Instant, end: Instant | None) -> str:
+    """Write bounds as `START to END`, or `to open` where the end is not known yet."""
+    return f"{iso(start)} to {'open' if end is None else iso(end)}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
     """A half-open stretch of time `[start, end)`; start is before end."""

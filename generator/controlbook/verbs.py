@@ -68,7 +68,13 @@ VERBS = (
         "lay down a programme's repository: a small example to make yours",
         "controlbook init payments-compliance --github example/payments-compliance",
         (
-            _argument("folder", type=Path, metavar="DIR"),
+            _argument(
+                "folder",
+                type=Path,
+                nargs="?",
+                metavar="DIR",
+                help="an empty folder, or one to be made (default: this one)",
+            ),
             _argument("--github", default="", metavar="OWNER/NAME"),
             _argument("--entity", default="", metavar="TEXT", help="who is assessed"),
         ),
@@ -226,8 +232,14 @@ VERBS = (
         "controlbook annotate dev-5f2c9a1e77b04c13 --as j-moreau --ticket PCI-4432 \\\n"
         '    --title "Stale backup archive" --text "Somebody switched it off …"',
         (
-            _argument("ids", nargs="+", metavar="ID", help="dev-… or gap-…"),
-            _argument("--title", required=True, metavar="TEXT"),
+            _argument("ids", nargs="*", metavar="ID", help="dev-… or gap-…"),
+            _argument("--title", metavar="TEXT"),
+            _argument(
+                "--refresh",
+                metavar="PATH",
+                help="carry an annotation over to what the ledger says now, after its "
+                "text was read again",
+            ),
             _argument("--text", metavar="TEXT", help="the explanation, in Markdown"),
             _argument("--file", type=Path, help="a Markdown file with the explanation"),
             _argument("--ticket", default="", metavar="KEY"),

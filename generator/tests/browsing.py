@@ -28,4 +28,5 @@ def hand_written() -> dict[str, bytes]:
 
 
 def html_pages(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.html"))
+    """List the pages, but that for wrong addresses, which is not the builder's."""
+    return sorted(path for path in folder.rglob("*.html") if path.name != "404.html")

@@ -25,6 +25,7 @@ from controlbook.ledger import (
 from controlbook.manifest import long_lists, starts_anew
 from controlbook.model import (
     Contradiction,
+    DigestChain,
     Missing,
     Observation,
     Pull,
@@ -57,6 +58,8 @@ NAME = "PCI-2028-FEB"
 LEDGER = "5b0c6f0e-2f1d-4f5b-9a53-6f6f2a1c7d10"
 PROD, STAGING, FOREIGN = "111122223333", "111122224444", "111122229999"
 REGION = "eu-west-1"
+HOME = "us-east-1"
+"""Where IAM's events are recorded."""
 START = instant("2028-02-12T00:00:00Z")
 DAYS = 5
 IDENTIFIER = "S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED"
@@ -295,6 +298,66 @@ class Example:
             collected=places,
         )
 
+    def correct(self, *moves: Transition, corrects: int) -> str:
+        """Let history files arrive late; give the commit of their correction."""
+        config = [run for run in self.runs if run.stream == "config"]
+        self.now = Instant(self.now + HOUR)
+        self.states = fold_states(self.states, tuple(sorted(moves)))
+        rules = tuple(recount(row, self.states) for row in self.rules)
+        seq = len(config) + 1
+        places = tuple(sorted((row.account, row.region) for row in rules))
+        self._append(
+            "config",
+            Interval(config[corrects - 1].window.start, config[-1].window.end),
+            rules=rules,
+            transitions=tuple(sorted(moves)),
+            objects=(
+                self._store("source", verbatim_pack(seq), "config"),
+                self._store("records", pack(records(rules, moves, seq)), "config"),
+                self._store("state", pack(state_lines(self.states, rules)), "config"),
+            ),
+            expected=places,
+            collected=places,
+            corrects=corrects,
+        )
+        return self.repository.resolve("main")
+
+    def hear(self, *holes: Interval, corrects: int = 0, days: int = 2) -> str:
+        """Collect events of a day; digests are lacking for these holes."""
+        start = Instant(START + days * DAY)
+        day = Interval(start, Instant(start + DAY))
+        self.now = max(self.now, Instant(day.end + 6 * HOUR))
+        places = ((PROD, HOME), (STAGING, HOME))
+        self.now = Instant(self.now + HOUR)
+        self._append(
+            "cloudtrail",
+            day,
+            objects=(),
+            expected=places,
+            collected=places[1:] if holes else places,
+            missing=tuple(
+                Missing(account=PROD, region=HOME, reason="digest-gap", interval=hole)
+                for hole in holes
+            ),
+            corrects=corrects,
+            asked=(("iam.amazonaws.com", "CreateUser"),),
+            chains=tuple(
+                DigestChain(
+                    account=account,
+                    region=region,
+                    trail="org-trail",
+                    start=day.start,
+                    end=Instant(day.end + HOUR),
+                    digests=26,
+                    log_files=3,
+                    head=f"AWSLogs/{account}/CloudTrail-Digest/{iso(day.end)}.json.gz",
+                    head_sha256=sha256(account.encode()),
+                )
+                for account, region in places
+            ),
+        )
+        return self.repository.resolve("main")
+
     def audit(
         self,
         *items: Item,
@@ -352,6 +415,9 @@ class Example:
         missing: tuple[Missing, ...] = (),
         observations: tuple[Observation, ...] = (),
         contradictions: tuple[Contradiction, ...] = (),
+        corrects: int = 0,
+        asked: tuple[tuple[str, str], ...] = (),
+        chains: tuple[DigestChain, ...] = (),
     ) -> None:
         chain = [run for run in self.runs if run.stream == stream]
         previous = chain[-1] if chain else None
@@ -362,7 +428,7 @@ class Example:
         run = Run(
             stream=stream,
             seq=len(chain) + 1,
-            kind="regular",
+            kind="correction" if corrects else "regular",
             prev=previous.sha256 if previous else ZERO,
             sha256="",
             ledger=self.ledger,
@@ -390,6 +456,9 @@ class Example:
             objects=objects,
             observations=observations,
             contradictions=contradictions,
+            corrects=corrects,
+            asked=asked,
+            chains=chains,
         )
         run = replace(run, anew=starts_anew(run, chain))
         lists = tuple(

@@ -66,14 +66,18 @@ def test_an_annotation_carries_the_facts_it_explains() -> None:
     assert text.body == f"{BODY}\n"
 
 
-def test_times_that_differ_or_are_open_are_left_out() -> None:
+def test_times_that_differ_are_stated_one_by_one_and_open_ends_left_out() -> None:
     path, body = annotation(
         title="Two", covers=[DEVIATION, GAP], author="j-moreau", body=BODY
     )
     assert path == "annotations/2028-01/two.md"
     assert b'covers: ["dev-5f2c9a1e77b04c13", "gap-00aa00aa00aa00aa"]\n' in body
     assert b"start:" not in body
-    assert b'end: "2028-02-14T03:17:00Z"\n' in body
+    assert b"end:" not in body
+    assert (
+        b'times: ["dev-5f2c9a1e77b04c13 2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z",'
+        b' "gap-00aa00aa00aa00aa 2028-01-14T03:12:00Z to 2028-02-14T03:17:00Z"]\n'
+    ) in body
     still = replace(DEVIATION, end=None)
     _, body = annotation(title="Open", covers=[still], author="j-moreau", body=BODY)
     assert b'start: "2028-02-14T03:12:00Z"\n' in body

@@ -114,6 +114,15 @@ def test_what_is_not_asked_for_account_by_account_is_read_when_looked_at(
         len(base.config[1].rules)
 
 
+def test_a_ledger_without_some_runs_has_parts_without_them(
+    programme: Programme,
+) -> None:
+    base = programme.ledger_of(NAME)
+    some = tuple(run for run in base.config if run.seq != 3)
+    for part in replace(base, runs={**base.runs, "config": some}).parts():
+        assert [run.seq for run in part.config] == [run.seq for run in some]
+
+
 # --- faults ---------------------------------------------------------------------------
 
 Lines = list[bytes]

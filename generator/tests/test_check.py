@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controlbook.check import check
+from controlbook.errors import InvalidFiles
 from controlbook.library import GOVERNED, read
 from controlbook.model import Deviation, Findings, Gap
 from controlbook.timeline import Interval, instant
@@ -132,18 +133,26 @@ def test_without_findings_nothing_is_held_against_the_facts() -> None:
     assert found({PATH: annotation(covers=OPEN)}, {}) == []
 
 
+TRUE = "2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z"
+AGAIN = f"run `controlbook annotate --refresh {PATH}`"
+
+
 @pytest.mark.parametrize(
     ("times", "says"),
     [
-        (TIMES.replace("03:12", "03:11"), ":3: start: 2028-02-14T03:11:00Z, but the l"),
-        (TIMES.replace("03:17", "03:18"), ":4: end: 2028-02-14T03:18:00Z, but the led"),
-        (TIMES.partition("\n")[0] + "\n", ":2: end: open, but the ledger says 2028-02"),
-        ("", ":2: start: open, but the ledger says 2028-02-14T03:12:00Z; run `annotat"),
+        (TIMES.replace("03:12", "03:11"), "is stated as 2028-02-14T03:11:00Z to "),
+        (TIMES.replace("03:17", "03:18"), "12:00Z to 2028-02-14T03:18:00Z, but the l"),
+        (
+            TIMES.partition("\n")[0] + "\n",
+            "to open, but the ledger says 2028-02-14T03:1",
+        ),
+        ("", f"the times of {DEV} are not stated, but the ledger says {TRUE}; {AGAIN}"),
     ],
 )
 def test_times_that_do_not_match_the_facts_are_told(times: str, says: str) -> None:
-    problems = found({PATH: annotation(times=times)})
-    assert any(says in problem for problem in problems), problems
+    (problem,) = found({PATH: annotation(times=times)})
+    assert problem.startswith(f"{PATH}:2: covers: ")
+    assert says in problem
 
 
 def test_an_open_deviation_has_no_end() -> None:
@@ -152,26 +161,49 @@ def test_an_open_deviation_has_no_end() -> None:
     told = found({PATH: annotation(times=TIMES)}, facts)
     assert told == [
         (
-            f"{PATH}:4: end: 2028-02-14T03:17:00Z, but the ledger says open; "
-            "run `annotate` again, it writes both times"
+            f"{PATH}:2: covers: {DEV} is stated as {TRUE}, but the ledger says"
+            f" 2028-02-14T03:12:00Z to open; {AGAIN}"
         )
     ]
 
 
-def test_one_annotation_covers_several_ids_without_times() -> None:
+def test_several_ids_with_different_times_state_those_of_each() -> None:
+    """Without them nobody could tell later which of the ends had moved."""
     facts = findings(deviation(DEV, START, END), deviation(OPEN, END, None))
     both = f'{DEV}", "{OPEN}'
-    assert found({PATH: annotation(covers=both)}, facts) == []
-    told = found({PATH: annotation(covers=both, times=TIMES)}, facts)
-    assert "but the ledger says 2028-02-14T03:12:00Z and 2028-02-14T03:17:" in told[0]
-    assert "leave it out, the ids differ" in told[1]
+    open_ = f"{OPEN} 2028-02-14T03:17:00Z to open"
+    times = f'times: ["{DEV} {TRUE}", "{open_}"]\n'
+    assert found({PATH: annotation(covers=both, times=times)}, facts) == []
+    bare = found({PATH: annotation(covers=both)}, facts)
+    assert len(bare) == 2
+    assert all(
+        any(f"the times of {i} are not stated" in b for b in bare) for i in (DEV, OPEN)
+    )
+    (one,) = found({PATH: annotation(covers=both, times=TIMES)}, facts)
+    assert f"{OPEN} is stated as {TRUE}, but the ledger says" in one
+    moved = times.replace("to open", "to 2028-02-15T00:00:00Z")
+    (one,) = found({PATH: annotation(covers=both, times=moved)}, facts)
+    assert "is stated as 2028-02-14T03:17:00Z to 2028-02-15T00:00:00Z" in one
 
 
-def test_several_ids_may_share_their_start_only() -> None:
-    facts = findings(deviation(DEV, START, END), deviation(OPEN, START, None))
-    both = f'{DEV}", "{OPEN}'
-    start = TIMES.partition("\n")[0] + "\n"
-    assert found({PATH: annotation(covers=both, times=start)}, facts) == []
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (DEV, "is not `ID START to END`"),
+        (f"{OPEN} {TRUE}", f"{OPEN} is not among `covers`"),
+        (f"{DEV} {TRUE[:20]} to {TRUE[:20]}", "ends before it starts"),
+        (f"{DEV} yesterday to open", "'yesterday' is not a UTC time"),
+        (f'{DEV} {TRUE}", "{DEV} {TRUE[:20]} to open', "stands twice"),
+    ],
+)
+def test_times_that_cannot_be_read_are_told(times: str, says: str) -> None:
+    made = {PATH: annotation(times=f'times: ["{times}"]\n')}
+    with pytest.raises(InvalidFiles) as refused:
+        found(made)
+    assert any(
+        f"{PATH}:3: times: " in str(each) and says in str(each)
+        for each in refused.value.problems
+    ), refused.value.problems
 
 
 def test_text_that_explains_nothing_is_told_with_its_line() -> None:

@@ -40,6 +40,28 @@ def test_every_verb_explains_itself_with_an_example(
     assert "--json" in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), ("controlbook demo", "controlbook init DIR", "no verb is given")),
+        (("stauts",), ("there is no verb 'stauts'", "did you mean `status`?")),
+        (("xyzzy",), ("there is no verb 'xyzzy'", "controlbook --help")),
+        (("-C", "x", "check"), ("-C stands before the verb", "VERB [FLAGS]")),
+    ],
+    ids=["nothing", "misspelt", "unknown", "flag first"],
+)
+def test_who_names_no_verb_is_told_how_to_go_on(
+    words: tuple[str, ...], said: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    for part in said:
+        assert part in shown
+    assert "choose from" not in shown
+
+
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_the_examples_parse(verb: Verb) -> None:
     text = verb.example.replace("\\\n", " ")

@@ -82,6 +82,7 @@ def test_a_leap_day_and_a_quarter_have_their_true_length() -> None:
     assert not quarter.contains(quarter.end)
 
 
+@pytest.mark.threat("T25")
 @pytest.mark.parametrize(
     "text",
     ["2028-02-14", "2028-02-14T03:12:00", "2028-02-14T03:12:00+01:00", "soon", ""],

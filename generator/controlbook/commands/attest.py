@@ -156,9 +156,19 @@ def _must_be_explained(
     )
     if unexplained:
         message = f"{about} has no annotation for {', '.join(unexplained)}"
-        raise ControlbookError(
-            message, advice="write one with `controlbook annotate` and merge it first"
-        )
+        moved = [
+            row.place
+            for row in programme.superseded(assessment)
+            if row.path.startswith("annotations/")
+            and {item.id for item in row.now} & set(unexplained)
+        ]
+        advice = "write one with `controlbook annotate` and merge it first"
+        if moved:
+            advice = (
+                f"what {', '.join(moved)} names has moved: read it again, and let"
+                " `controlbook annotate --refresh PATH` carry it over"
+            )
+        raise ControlbookError(message, advice=advice)
 
 
 def _words(options: argparse.Namespace, names: Sequence[str]) -> dict[str, _Words]:

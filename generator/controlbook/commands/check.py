@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from controlbook.check import SITE, ledger_problems, site_problems
 from controlbook.check import check as check_files
+from controlbook.clock import now
 from controlbook.codeowners import approvers, owner_changes
 from controlbook.collect import UNAVAILABLE
 from controlbook.errors import ControlbookError, Exit
@@ -15,6 +16,7 @@ from controlbook.hub_controls import known
 from controlbook.library import load
 from controlbook.model import ALL, SecurityHubControl, Snapshot
 from controlbook.outcome import Outcome
+from controlbook.overdue import overdue
 from controlbook.programme import Programme
 from controlbook.reading import did_you_mean
 from controlbook.timeline import iso
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from controlbook.codeowners import Approvers
     from controlbook.errors import Problem
     from controlbook.model import EvidenceSource, Findings, Gap, Library
+    from controlbook.timeline import Instant
 
 HOLES = UNAVAILABLE | {"no-run"}
 """Reasons of gaps that collecting left, rather than the programme."""
@@ -49,10 +52,12 @@ def check(options: argparse.Namespace) -> Outcome:
         findings, notes = _findings(programme)
         files = programme.files
         elsewhere = programme.repository.work_files(CODEOWNERS_FOLDERS)
-        problems = check_files(library, {**elsewhere, **files}, findings)
+        moved = [row for name in findings for row in programme.superseded(name)]
+        problems = check_files(library, {**elsewhere, **files}, findings, moved)
         problems += site_problems(programme.repository.work_files([SITE]))
         found = [*_unreviewed(programme), *_holes(programme, findings)]
         noticed = [*_strange(library, files), *_noticed(programme, files)]
+        noticed += _late(programme, now(options.as_of))
         rows = approvers(library, files)
     return _outcome(sorted(problems), found, notes, noticed, rows, show=options.owners)
 
@@ -95,6 +100,21 @@ def _holes(programme: Programme, findings: Mapping[str, Findings]) -> list[str]:
         for name, one in sorted(findings.items())
         for gap in one.gaps
         if gap.reason in HOLES and gap.id not in explained
+    ]
+
+
+def _late(programme: Programme, at: Instant) -> list[str]:
+    """Say which evidence has stopped to arrive, where anything ever came.
+
+    It is noticed and moves no exit code: the same files must not fail tomorrow.
+    """
+    if not programme.ledger.config:
+        return []
+    return [
+        row.line
+        for name, assessment in sorted(programme.library.assessments.items())
+        if not programme.releases(name)
+        for row in overdue(programme.library, programme.ledger, assessment, at)
     ]
 
 

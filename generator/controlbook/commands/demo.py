@@ -333,6 +333,7 @@ def _annotation(stage: _Stage, at: Instant, note: Mapping[str, str]) -> None:
             ids=ids,
             title=note["title"],
             text=note["text"],
+            refresh=None,
             file=None,
             ticket=note["ticket"],
             audience="auditor",
@@ -373,7 +374,8 @@ def _attestations(
         )
     )
     stage.merge(proposed, at, person)
-    _say(f"{iso(at)[:10]}  {person} attests {len(statements)} controls, {assessment}")
+    attested = _count(len(statements), "control")
+    _say(f"{iso(at)[:10]}  {person} attests {attested}, {assessment}")
 
 
 def _signoffs(stage: _Stage, at: Instant, batch: Mapping[str, Any]) -> None:
@@ -392,7 +394,11 @@ def _signoffs(stage: _Stage, at: Instant, batch: Mapping[str, Any]) -> None:
         )
     )
     stage.merge(proposed, at, person)
-    _say(f"{iso(at)[:10]}  {person} signs {len(requirements)} requirements")
+    _say(f"{iso(at)[:10]}  {person} signs {_count(len(requirements), 'requirement')}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _statements(stage: _Stage, words: Mapping[str, Any]) -> Path:
@@ -441,12 +447,14 @@ def _summary(root: Path, bundle: Path, verdict: Outcome, seconds: float) -> str:
             f"{'open' if item.end is None else iso(item.end)}"
             for item in found.gaps
         ),
-        f"site:    {out / 'site' / 'index.html'}",
-        f"PDF:     {out / f'{ASSESSMENT}.pdf'}",
-        f"bundle:  {bundle}",
-        f"verify:  {_command(bundle, _vault(root))}",
         f"verified here: {verdict.text.splitlines()[-1]} (exit {int(verdict.code)})",
         f"took {seconds:.0f} s",
+        "",
+        "next, open the site in a browser, then check the bundle yourself:",
+        f"  site:    {out / 'site' / 'index.html'}",
+        f"  PDF:     {out / f'{ASSESSMENT}.pdf'}",
+        f"  bundle:  {bundle}",
+        f"  verify:  {_command(bundle, _vault(root))}",
     ]
     return "\n".join(lines)
 

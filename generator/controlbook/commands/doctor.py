@@ -12,19 +12,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlbook.clock import now
+from controlbook.diagnosis import Finding
 from controlbook.errors import ControlbookError, Exit
 from controlbook.examination import Examination
 from controlbook.outcome import Outcome
+from controlbook.overdue import overdue
 from controlbook.programme import Programme
 from controlbook.sources.aws import shared
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+
+    from controlbook.timeline import Instant
 
 
 def doctor(options: argparse.Namespace) -> Outcome:
     """Look, and say line by line what is wrong and what to do."""
-    library = Programme.of_work_tree(options.root).library
+    programme = Programme.of_work_tree(options.root)
+    library = programme.library
     settings = library.settings
     if not settings.aggregator or not settings.region:
         message = "no aggregator is set, or not its Region"
@@ -37,9 +43,26 @@ def doctor(options: argparse.Namespace) -> Outcome:
         message = f"no assessment names account {options.account}"
         known = ", ".join(sorted(accounts)) or "none"
         raise ControlbookError(message, place="--account", advice=f"they name {known}")
-    look = Examination(library, shared(settings.collector_role), now(options.as_of))
+    at = now(options.as_of)
+    look = Examination(library, shared(settings.collector_role), at)
     look.examine(options.account or "")
+    look.findings += _late(programme, at)
     return _outcome(look)
+
+
+def _late(programme: Programme, at: Instant) -> Iterator[Finding]:
+    """Say which evidence has stopped to arrive; none yet is only remarked."""
+    for name, assessment in sorted(programme.library.assessments.items()):
+        if programme.releases(name):
+            continue
+        for row in overdue(programme.library, programme.ledger, assessment, at):
+            yield Finding(
+                place=row.path,
+                kind="evidence-late",
+                message=row.words,
+                advice=row.advice,
+                remark=row.until is None,
+            )
 
 
 def _outcome(look: Examination) -> Outcome:

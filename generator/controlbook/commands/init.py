@@ -40,7 +40,7 @@ next:
 
 def init(options: argparse.Namespace) -> Outcome:
     """Write the files, make the repository where there is none, say what is next."""
-    root: Path = options.folder.resolve()
+    root: Path = (options.folder or options.root).resolve()
     if root.exists() and not root.is_dir():
         message = "this is a file"
         raise ControlbookError(message, place=str(root), advice="name a folder")

@@ -6,18 +6,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from controlbook.clock import now
 from controlbook.errors import Exit
 from controlbook.model import Status
 from controlbook.outcome import Outcome
+from controlbook.overdue import overdue
 from controlbook.programme import Programme
 from controlbook.timeline import iso
 from controlbook.trail import Trail
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from controlbook.model import Judgement, RequirementStatus
+    from controlbook.overdue import Overdue
+    from controlbook.superseded import Superseded
 
 DONE = {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
 
@@ -39,6 +43,16 @@ def status(options: argparse.Namespace) -> Outcome:
         name: at[name].trail(name) if _any_stale(table) else Trail()
         for name, table in shown.items()
     }
+    clock = now(options.as_of)
+    late = {
+        # What is released waits for nothing more.
+        name: ()
+        if tags[name]
+        else overdue(
+            at[name].library, at[name].ledger, at[name].assessment(name), clock
+        )
+        for name in names
+    }
     unfinished = any(
         row.status not in DONE for table in shown.values() for row in table.values()
     )
@@ -50,6 +64,7 @@ def status(options: argparse.Namespace) -> Outcome:
                 shown[name],
                 trails[name],
                 tags[name],
+                late[name],
                 whole=options.verbose,
             )
             + (_differences(trails[name]) if options.verbose else "")
@@ -61,6 +76,14 @@ def status(options: argparse.Namespace) -> Outcome:
             "assessments": [
                 {
                     **_data(at[name], name, shown[name], trails[name]),
+                    "late": [
+                        {
+                            "stream": row.stream,
+                            "until": "" if row.until is None else iso(row.until),
+                            "days": row.days,
+                        }
+                        for row in late[name]
+                    ],
                     "released": "".join(tags[name]),
                     "judged_at": at[name].commit,
                 }
@@ -123,13 +146,15 @@ def _text(
     table: Mapping[str, RequirementStatus],
     trail: Trail,
     release: tuple[str, ...],
+    late: tuple[Overdue, ...],
     *,
     whole: bool,
 ) -> str:
     assessment, found = programme.assessment(name), programme.findings(name)
     framework = programme.library.frameworks[assessment.framework]
     counts = Counter(row.status for row in table.values())
-    collected = iso(found.collected.end) if found.collected else "nothing yet"
+    reach = f"until {iso(found.collected.end)}" if found.collected else "nothing yet"
+    deviations, gaps = len(found.deviations), len(found.gaps)
     period = assessment.period
     lines = [
         f"{name}  {framework.title}  {iso(period.start)} to {iso(period.end)}",
@@ -137,27 +162,53 @@ def _text(
             f"released as {tag}, at {programme.commit[:10]}; judged there"
             for tag in release
         ),
-        f"collected until {collected} · {len(found.deviations)} deviations · "
-        f"{len(found.gaps)} evidence gaps · "
+        f"collected {reach} · {deviations} deviation{_plural(deviations)} · "
+        f"{gaps} evidence gap{_plural(gaps)} · "
         + " · ".join(f"{n} {status}" for status, n in sorted(counts.items())),
-        *(
-            f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
-            f" in {item.account}, from {iso(item.start)}"
-            for item in found.unmapped
-        ),
+        *_noticed(programme, name, late),
     ]
     width = max((len(number) for number in table), default=0)
     for number, row in table.items():
         state = row.status if row.interim is None else f"{row.status} ({row.interim})"
-        why = _why(row, trail, whole=whole)
+        why = _why(row, trail, programme.superseded(name), whole=whole)
         lines.append(f"  {number:<{width}}  {state:<24}  {why}".rstrip())
     return "\n".join(lines)
 
 
-def _why(row: RequirementStatus, trail: Trail, *, whole: bool) -> str:
+def _plural(number: int) -> str:
+    return "" if number == 1 else "s"
+
+
+def _noticed(
+    programme: Programme, name: str, late: tuple[Overdue, ...]
+) -> Iterator[str]:
+    """Say what a reader must see before the requirements, whatever their status."""
+    for item in programme.findings(name).unmapped:
+        yield (
+            f"unmapped evidence with deviations: {item.id} {item.rule} {item.resource}"
+            f" in {item.account}, from {iso(item.start)}"
+        )
+    if prior := programme.prior(name):
+        head = f"less than in {prior.assessment} (as of {prior.taken_at})"
+        yield from (f"{head}: {row.words}" for row in prior.lost)
+        if prior.unread:
+            yield f"not compared with {prior.assessment}: {prior.unread}"
+    yield from (f"late: {row.words}; {row.advice}" for row in late)
+    for moved in programme.superseded(name):
+        if moved.path.startswith("annotations/"):
+            yield f"to confirm again: {moved.place}: {moved.words}; {moved.advice}"
+
+
+def _why(
+    row: RequirementStatus,
+    trail: Trail,
+    moved: tuple[Superseded, ...],
+    *,
+    whole: bool,
+) -> str:
     parts = [
         f"{about}{stale.name} changed{_when(trail, judgement, stale.name)} "
-        f"{stale.signed[:8]} → {stale.now[:8]}"
+        f"{stale.signed[:8]} → {stale.now[:8]}{_cause(judgement, stale.name, moved)}"
         for about, judgement in (
             ("", row.judgement),
             *((f"{name}: ", found) for name, found in row.attestations.items()),
@@ -189,13 +240,26 @@ def _when(trail: Trail, judgement: Judgement, part: str) -> str:
     return f" in {commits[0]}" if commits else ""
 
 
+def _cause(judgement: Judgement, part: str, moved: tuple[Superseded, ...]) -> str:
+    """Name what moved or took away what was acknowledged, where findings changed."""
+    file = judgement.signoff
+    if file is None or part != "findings":
+        return ""
+    causes = dict.fromkeys(
+        f"{row.id} {'moved by' if row.now else 'gone with'} {row.manifest}"
+        for row in moved
+        if row.by and row.id in file.acknowledged
+    )
+    return f" ({', '.join(causes)})" if causes else ""
+
+
 def _data(
     programme: Programme,
     name: str,
     table: Mapping[str, RequirementStatus],
     trail: Trail,
 ) -> dict[str, object]:
-    found = programme.findings(name)
+    found, prior = programme.findings(name), programme.prior(name)
     return {
         "assessment": name,
         "collected_until": iso(found.collected.end) if found.collected else "",
@@ -203,6 +267,34 @@ def _data(
         "deviations": len(found.deviations),
         "gaps": len(found.gaps),
         "unmapped": [item.id for item in found.unmapped],
+        "prior": {
+            "assessment": prior.assessment if prior else "",
+            "taken_at": prior.taken_at if prior else "",
+            "unread": prior.unread if prior else "",
+            "differences": [
+                {
+                    "requirement": row.requirement,
+                    "what": row.what,
+                    "then": row.then,
+                    "now": row.now,
+                    "lost": row.lost,
+                    "remark": row.remark,
+                }
+                for row in (prior.differences if prior else ())
+            ],
+        },
+        "superseded": [
+            {
+                "path": row.path,
+                "line": row.line,
+                "id": row.id,
+                "by": row.manifest,
+                "now": [item.id for item in row.now],
+                "says": row.words,
+                "advice": row.advice,
+            }
+            for row in programme.superseded(name)
+        ],
         "requirements": [
             {
                 "requirement": number,

@@ -11,6 +11,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
@@ -288,20 +289,13 @@ class GitHub:
         # Unredirected: whoever GitHub sends us to does not get the token.
         request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
-                return _Reply(
-                    status=response.status,
-                    headers=_lowered(response.headers.items()),
-                    body=response.read(),
-                )
-        except urllib.error.HTTPError as error:
-            with error:
-                return _Reply(
-                    status=error.code,
-                    headers=_lowered(error.headers.items()),
-                    body=error.read(),
-                )
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            return _answered(request)
+        except http.client.IncompleteRead as error:
+            message = f"GitHub's answer to {method} {path} breaks off: {error}"
+            raise ControlbookError(
+                message, advice="run it again", code=Exit.UNAVAILABLE
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             message = f"GitHub cannot be reached at {self._api}: {reason}"
             raise ControlbookError(
@@ -309,6 +303,20 @@ class GitHub:
                 advice="check the network and GITHUB_API_URL",
                 code=Exit.UNAVAILABLE,
             ) from error
+
+
+def _answered(request: urllib.request.Request) -> _Reply:
+    """Give the answer, a refusal too."""
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        response = error
+    with response:
+        return _Reply(
+            status=response.status,
+            headers=_lowered(response.headers.items()),
+            body=response.read(),
+        )
 
 
 def _wait(reply: _Reply, attempt: int) -> float | None:

@@ -148,7 +148,7 @@ def _failure(arguments: Sequence[str], folder: Path, said: str) -> ControlbookEr
         return ControlbookError(
             "this folder is not in a Git repository",
             place=str(folder),
-            advice="run it inside your programme, or `git init` one",
+            advice="run it in your programme, or lay one down: `controlbook init DIR`",
         )
     advice = next((todo for phrase, todo in _STORAGE.items() if phrase in said), "")
     if lock := _LOCKED.search(said):

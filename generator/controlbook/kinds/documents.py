@@ -4,7 +4,8 @@
 Rules enforced here:
 - manual evidence names its owner, the period it covers, and the vault object by
   digest, so that the file in Git stands for exactly one document;
-- an annotation covers ids of deviations, gaps or controls, and names its author.
+- an annotation covers ids of deviations, gaps or controls, and names its author; where
+  the times of what it covers are not the same, it states them one by one.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import re
 from typing import TYPE_CHECKING
 
 from controlbook.model import Annotation, ManualEvidence, StoredObject
+from controlbook.timeline import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from controlbook.reading import Fields
+    from controlbook.timeline import Instant
 
 AUDIENCES = ("auditor", "internal")
 LOCKS = ("COMPLIANCE", "GOVERNANCE", "none")
@@ -26,6 +29,7 @@ FINDING = re.compile(r"(?:dev|gap)-[0-9a-f]{16}\Z")
 """The id of a deviation or of an evidence gap."""
 
 _LOOKS_LIKE_FINDING = re.compile(r"(?:dev|gap)-")
+_TIMES = re.compile(r"((?:dev|gap)-[0-9a-f]{16}) (\S+) to (\S+)\Z")
 
 
 def read_manual(
@@ -127,6 +131,38 @@ def read_annotation(
         ticket=fields.optional("ticket"),
         audience=fields.choice("audience", AUDIENCES, AUDIENCES[0]),
         title=fields.optional("title"),
+        times=tuple(_times(fields, {id_ for _, id_ in covers})),
     )
     fields.finish()
     return annotation
+
+
+def _times(
+    fields: Fields, covers: Collection[str]
+) -> Iterator[tuple[str, Instant, Instant | None]]:
+    """Read `ID START to END`, once for each id whose times are not those of all."""
+    seen: set[str] = set()
+    for line, text in fields.listing("times", required=False):
+        match = _TIMES.match(text)
+        flaw = ""
+        if match is None:
+            flaw = f"{text!r} is not `ID START to END`, in UTC, or `to open`"
+        elif match[1] not in covers:
+            flaw = f"{match[1]} is not among `covers`"
+        elif match[1] in seen:
+            flaw = f"{match[1]} stands twice"
+        else:
+            seen.add(match[1])
+            try:
+                start = instant(match[2])
+                end = None if match[3] == "open" else instant(match[3])
+            except ValueError as error:
+                flaw = str(error)
+            else:
+                if end is None or start < end:
+                    yield match[1], start, end
+                else:
+                    flaw = f"{text!r} ends before it starts"
+        if flaw:
+            advice = "let `controlbook annotate` write it"
+            fields.page.problem(line, f"times: {flaw}", advice)

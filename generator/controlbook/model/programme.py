@@ -209,6 +209,15 @@ class Annotation:
     ticket: str = ""
     audience: str = "auditor"
     title: str = ""
+    times: tuple[tuple[str, Instant, Instant | None], ...] = ()
+    """(id, start, end) of each that is covered, where they are not the same."""
+
+    def stated(self, id_: str) -> tuple[Instant, Instant | None] | None:
+        """Give the times that it states of a deviation or gap; None: it states none."""
+        own = {name: (start, end) for name, start, end in self.times}
+        if id_ in own:
+            return own[id_]
+        return None if self.start is None else (self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,13 +316,6 @@ class Library:
     manual: Mapping[str, ManualEvidence] = field(default_factory=dict)
     signoffs: tuple[SignOff, ...] = ()
     codeowners: bytes = b""
-
-    def person_of_github(self, github_id: str) -> Person | None:
-        """Find the person behind a numeric GitHub id, or None: nobody."""
-        for person in self.people.values():
-            if github_id in person.github_ids:
-                return person
-        return None
 
     def members(self, owner: str) -> tuple[str, ...]:
         """Give the person ids that may act as `owner` (a person or a team)."""

@@ -8,7 +8,7 @@ Rules enforced here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -421,7 +421,7 @@ class Ledger:
     """Of such a ledger: no run whose window starts later has rules; None: all have."""
     shares: Callable[[int], Iterator[Ledger]] | None = None
     """Of a ledger that is too long to be held: reads it for one account after another,
-    with its first so many `config` runs."""
+    with its `config` runs up to a seq."""
 
     def parts(self) -> Iterator[Ledger]:
         """Give ledgers that are this one together, each with some accounts' rules.
@@ -431,7 +431,10 @@ class Ledger:
         if self.shares is None:
             yield self
         else:
-            yield from self.shares(len(self.config))
+            held = {run.seq: run for run in self.config}
+            for part in self.shares(max(held, default=0)):
+                own = tuple(run for run in part.config if run.seq in held)
+                yield replace(part, runs={**self.runs, "config": own})
 
     @property
     def config(self) -> tuple[Run, ...]:

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     )
     from controlbook.opened import Opening
     from controlbook.preserved import Preserved
+    from controlbook.prior import Prior
     from controlbook.subjects import Subject
+    from controlbook.superseded import Superseded
     from controlbook.timeline import Instant
 
     from .changes import Change
@@ -65,9 +67,7 @@ def offered(assessment: str, *, audit_manager: bool = False) -> tuple[Download, 
     return (
         Download(label="The report", path=f"{assessment}.pdf", about="(PDF)"),
         *(
-            Download(
-                label=label, path=f"data/{name}.csv", about="(CSV; JSON beside it)"
-            )
+            Download(label=label, path=f"data/{name}.csv", about="(table)")
             for label, name in (
                 ("Requirements with status and conclusion", "requirements"),
                 ("Populations by rule and account", "population"),
@@ -127,10 +127,33 @@ class Report:
     """Every change of people.yml, as it came to main."""
     preserved: tuple[Preserved, ...] = ()
     """What the vault keeps of Audit Manager."""
+    prior: Prior | None = None
+    """The last period of the framework, and every difference to it."""
+    moved: tuple[Superseded, ...] = ()
+    """What annotations and sign-offs name that later evidence moved or took away."""
     licensed: Mapping[str, str] = field(default_factory=dict)
     """Number → the standard's own text (Markdown), on internal drafts only."""
     users: Mapping[str, tuple[tuple[str, str, MappedControl], ...]] | None = None
     """What `crosswalk.users` gives for the library, worked out once for all pages."""
+
+    def moved_of(self, requirement: str) -> tuple[Superseded, ...]:
+        """Give what files name of a requirement that moved or is gone, public ones.
+
+        An annotation that auditors may not read is not told here.
+        """
+        own = self.findings.requirements[requirement]
+        controls, ids = set(own.controls), set(own.ids)
+        internal = {
+            note.path
+            for note in self.library.annotations
+            if note.audience == "internal"
+        }
+        return tuple(
+            row
+            for row in self.moved
+            if row.path not in internal
+            and (row.controls & controls or ids & {item.id for item in row.now})
+        )
 
     @property
     def draft(self) -> bool:

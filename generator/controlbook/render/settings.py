@@ -11,6 +11,7 @@ Rules enforced here:
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from controlbook.errors import InvalidFiles
@@ -29,6 +30,8 @@ STYLE = "site/assets/extra.css"
 
 _TEXTS = ("site_name", "site_description", "site_author", "copyright")
 _THEME = ("logo", "favicon", "language")
+
+_ADDRESS = re.compile(r"https?://[\w.-]+(?::\d+)?((?:/[\w.~-]+)*)/?", re.ASCII)
 
 # Names are also cut at the separators of resource names, so that each part is found.
 _SEPARATOR = r'[\s\-,:!=\[\]()"/]+|\.(?!\d)|&[lg]t;'
@@ -51,8 +54,8 @@ def settings(
 
     `files` are the commit's; raises InvalidFiles for a `mkdocs.yml` that breaks a rule.
     """
-    chosen, theme = _chosen(files)
-    name = f"{entity}: compliance evidence" if entity else "Compliance evidence"
+    chosen, theme, _ = _chosen(files)
+    name = _name(entity)
     styles = ["assets/controlbook/site.css"]
     if STYLE in files:
         styles.append(STYLE.removeprefix("site/"))
@@ -94,16 +97,39 @@ def settings(
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _chosen(files: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str]]:
-    """Read what the team chose: texts, and the theme's pictures and language."""
+def named(files: Mapping[str, bytes], *, entity: str) -> tuple[str, str]:
+    """Give the site's name, and its path on the host that publishes it: `/pages/`."""
+    chosen, _, root = _chosen(files)
+    return chosen.get("site_name", _name(entity)), root
+
+
+def _name(entity: str) -> str:
+    return f"{entity}: compliance evidence" if entity else "Compliance evidence"
+
+
+def _chosen(
+    files: Mapping[str, bytes],
+) -> tuple[dict[str, str], dict[str, str], str]:
+    """Read what the team chose: texts, the theme's pictures and language, the root."""
     if NAME not in files:
-        return {}, {}
+        return {}, {}, "/"
     problems: list[Problem] = []
     fields = Page(NAME, problems).fields(parse(files[NAME]))
     texts: dict[str, str] = {}
     theme: dict[str, str] = {}
+    root = "/"
     if fields:
         texts = {key: fields.optional(key) for key in _TEXTS if fields.has(key)}
+        if fields.has("site_url"):
+            found = _ADDRESS.fullmatch(fields.optional("site_url"))
+            if found is None:
+                fields.problem(
+                    "site_url",
+                    "is not the address of a site",
+                    "write it like https://pages.example.com/compliance/",
+                )
+            else:
+                root = f"{found[1] or ''}/"
         inner = fields.table("theme", required=False)
         if inner:
             theme = {key: inner.optional(key) for key in _THEME if inner.has(key)}
@@ -115,4 +141,4 @@ def _chosen(files: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str]]
         fields.finish()
     if problems:
         raise InvalidFiles(tuple(problems))
-    return texts, theme
+    return texts, theme, root

@@ -25,8 +25,9 @@ from controlbook.check import site_problems
 from controlbook.errors import ControlbookError, Exit, InvalidFiles
 from controlbook.timeline import SECOND
 
+from . import missing
 from .pages import Page, navigation, pages, write
-from .settings import settings
+from .settings import named, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,9 +53,10 @@ def build_site(
     path = lay_down(book, work, files or {})
     built = work / "site"
     _run_mkdocs(path, built, book)
-    # The page for wrong addresses names files by absolute paths: no use in a folder.
-    (built / "404.html").unlink(missing_ok=True)
+    (built / missing.NAME).unlink(missing_ok=True)
     seal(built)
+    title, root = named(files or {}, entity=book.reports[0].assessment.entity)
+    _write(built / missing.NAME, missing.missing(book, title=title, root=root).encode())
     _offline_search(built)
     if out.exists():
         shutil.rmtree(out)

@@ -11,6 +11,7 @@ Rules enforced here:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ STATUS = {
         word="Signed",
         shape="disc",
         tone="good",
-        meaning="Signed by its assessor; the period shows no deviation.",
+        meaning="Signed by its assessor; the period shows no deviation. Green only"
+        " where it was found satisfied.",
     ),
     Status.SIGNED_WITH_DEVIATIONS: Label(
         word="Signed with deviations",
@@ -248,6 +250,7 @@ def conclusion(framework: Framework, word: str) -> str:
 
 
 _TONES = {
+    Conclusion.COMPENSATED: "calm",
     Conclusion.NOT_SATISFIED: "bad",
     Conclusion.NOT_TESTED: "watch",
     Conclusion.NOT_APPLICABLE: "idle",
@@ -257,12 +260,42 @@ _TONES = {
 def label(status: RequirementStatus) -> Label:
     """Give the label of one requirement's status.
 
-    Green is for what was found satisfied: a signature under another conclusion takes
-    that conclusion's tone.
+    Green is for what was found satisfied, without a deviation: a signature under
+    another conclusion takes that conclusion's tone, and never a milder one.
     """
     plain = STATUS[status.status]
     tone = _TONES.get(Conclusion(status.conclusion)) if status.conclusion else None
-    return replace(plain, tone=tone) if tone and plain.tone == "good" else plain
+    signed = status.status in {Status.SIGNED, Status.SIGNED_WITH_DEVIATIONS}
+    weaker = plain.tone == "good" or tone == "bad"
+    return replace(plain, tone=tone) if tone and signed and weaker else plain
+
+
+def tally(
+    framework: Framework, statuses: Iterable[RequirementStatus]
+) -> tuple[tuple[Label, int], ...]:
+    """Count requirements by label, in the order of the statuses.
+
+    What was signed under another conclusion than satisfied is counted apart and says
+    so, in the framework's own word.
+    """
+    counts = Counter(
+        (status.status, _counted(framework, status)) for status in statuses
+    )
+    order = list(Status)
+    return tuple(
+        (shown, number)
+        for (_, shown), number in sorted(
+            counts.items(), key=lambda pair: (order.index(pair[0][0]), pair[0][1].word)
+        )
+    )
+
+
+def _counted(framework: Framework, status: RequirementStatus) -> Label:
+    plain, shown = STATUS[status.status], label(status)
+    if shown.tone == plain.tone:
+        return shown
+    named = conclusion(framework, status.conclusion)
+    return replace(shown, word=f"{plain.word}: {named}")
 
 
 def collector(parts: Iterable[tuple[str, str]]) -> str:

@@ -111,12 +111,22 @@ class DirectoryVault:
 
     def expect(self) -> None:
         """Demand a folder that is there: something refers to what it holds."""
+        self._refuse_a_file()
         if not self.root.is_dir():
             message = "the vault's folder is not there"
             advice = "mount or restore it, or set `vault` in pyproject.toml right"
             raise VaultUnavailableError(message, str(self.root), advice)
 
+    def _refuse_a_file(self) -> None:
+        there = (each for each in (self.root, *self.root.parents) if each.exists())
+        nearest = next(there)
+        if not nearest.is_dir():
+            message = "the vault is to be a folder, and a file stands there"
+            advice = "set `vault` in pyproject.toml to a folder, or to s3://BUCKET"
+            raise VaultUnavailableError(message, str(nearest), advice)
+
     def _refuse_another_folder(self) -> None:
+        self._refuse_a_file()
         if self._was and _identity(self.root) != self._was:
             message = "the vault's folder was moved away meanwhile"
             advice = "put it back and run it again"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attacked
 import boto3
 import pytest
 from botocore.config import Config
@@ -344,3 +345,25 @@ def test_a_word_that_the_model_does_not_know_is_told() -> None:
     assert list(unknown_words({"ConfigRules": [rule]}, shape, "")) == [
         "ConfigRules.ConfigRuleState is 'ASLEEP', which the model does not know"
     ]
+
+
+def test_evidence_that_stopped_to_arrive_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that died is no evidence gap before the next run; `doctor` says it."""
+    made = attacked.begun(tmp_path)
+    body = made.file(attacked.SCOPE).replace(b'end: "2028-02-17', b'end: "2028-03-17')
+    settings = made.file("pyproject.toml") + (
+        b'aggregator = "org"\nregion = "eu-west-1"\n'
+    )
+    made.commit({attacked.SCOPE: body, "pyproject.toml": settings}, "Go on\n")
+    made.repository.git("reset", "--hard", "--quiet", "main")
+    with sandbox(monkeypatch):
+        done = controlbook(
+            made.repository.root, "doctor", "--as-of", "2028-02-21T09:00:00Z"
+        )
+    assert (
+        f"{attacked.SCOPE}: the last config evidence ends at 2028-02-17T00:00:00Z, 4"
+        " days ago; look at the collecting job, and run `controlbook collect`"
+    ) in done.text
+    assert done.code is not Exit.FINE

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from running import committed, controlbook
 
+from controlbook.cli import run
 from controlbook.codeowners import owners
 from controlbook.editors import modeline
 from controlbook.errors import ControlbookError, Exit
@@ -48,7 +49,18 @@ def test_what_is_laid_down_passes_check(laid: Path) -> None:
 
 def test_its_status_can_be_asked_at_once(laid: Path) -> None:
     committed(laid)
-    assert "BASELINE-2028" in controlbook(laid, "status").text
+    said = controlbook(laid, "status").text
+    assert "BASELINE-2028" in said
+    assert "collected nothing yet · 0 deviations" in said
+
+
+def test_an_empty_folder_needs_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run(["init", "--as-of", NOW])
+    assert f"in {tmp_path}" in outcome.text
+    assert (tmp_path / "signoffs" / "people.yml").is_file()
 
 
 def test_it_is_told_what_comes_next(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import socketserver
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -199,6 +200,47 @@ def test_nobody_listens() -> None:
     with pytest.raises(ControlbookError, match="cannot be reached") as caught:
         forge.caller()
     assert caught.value.code == Exit.UNAVAILABLE
+
+
+@contextmanager
+def breaking_off(answer: bytes) -> Iterator[str]:
+    """Serve the beginning of an answer to everything, and hang up."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"log', "breaks off"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\n{", "breaks off"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1",
+            "breaks off",
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be reached"),
+        (b"", "cannot be reached"),
+    ],
+    ids=["body", "refusal", "chunk", "no HTTP", "nothing"],
+)
+def test_an_answer_that_breaks_off_is_unavailable(answer: bytes, message: str) -> None:
+    with breaking_off(answer) as url:
+        forge = GitHub(NAME, token=TOKEN, api=url)
+        with pytest.raises(ControlbookError, match=message) as caught:
+            forge.caller()
+    assert caught.value.code == Exit.UNAVAILABLE
+    assert caught.value.advice
 
 
 @pytest.mark.parametrize(

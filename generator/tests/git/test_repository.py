@@ -26,7 +26,7 @@ def test_found_from_a_folder_inside(repository: Repository) -> None:
 def test_no_repository_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ControlbookError, match="not in a Git repository") as caught:
         Repository.find(tmp_path)
-    assert "git init" in caught.value.advice
+    assert "controlbook init" in caught.value.advice
 
 
 def test_no_commits_is_an_error_with_advice(tmp_path: Path) -> None:

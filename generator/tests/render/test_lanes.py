@@ -19,15 +19,20 @@ NAMES = {small.PROD: "payments-prod", small.STAGING: "payments-staging"}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def rectangles(drawing: str) -> list[dict[str, str]]:
+def marks(drawing: str, kind: str, *names: str) -> list[dict[str, str]]:
     tree = ET.fromstring(  # noqa: S314 - our own drawing
         str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     )
     return [
-        dict(rect.attrib)
-        for rect in tree.iter(f"{SVG}rect")
-        if rect.get("class") in {"cb-dev", "cb-gap", "cb-seen"}
+        dict(found.attrib)
+        for found in tree.iter(f"{SVG}{kind}")
+        if found.get("class") in names
     ]
+
+
+def share(figure: str) -> float:
+    assert re.fullmatch(r"\d+\.\d{4}%", figure)
+    return float(figure[:-1])
 
 
 def test_one_lane_per_resource_with_its_marks() -> None:
@@ -70,12 +75,12 @@ def test_a_mark_is_never_too_thin_nor_outside(offset: int, length: int) -> None:
     end = Instant(min(start + length, small.PERIOD.end))
     row = lanes.Lane(label="x", deviations=(Interval(start, end),), gaps=())
     drawing = lanes.draw((row,), small.PERIOD, small.PERIOD)
-    (mark,) = [r for r in rectangles(drawing) if r["class"] == "cb-dev"]
-    assert float(mark["width"]) >= lanes.LEAST
-    assert float(mark["x"]) >= 0
-    assert float(mark["x"]) + float(mark["width"]) <= lanes.WIDTH + 0.1
-    for figure in (mark["x"], mark["width"]):
-        assert re.fullmatch(r"\d+\.\d", figure)
+    (mark,) = marks(drawing, "rect", "cb-dev")
+    assert 0 <= share(mark["x"]) <= share(mark["x"]) + share(mark["width"]) <= 100.0001
+    (edge,) = marks(drawing, "line", "cb-dev-edge")
+    assert float(edge["stroke-width"]) == lanes.LEAST
+    assert 0.3 < share(edge["x1"]) < 99.7
+    assert abs(share(edge["x1"]) - share(mark["x"])) <= 0.4
 
 
 def test_what_was_not_collected_is_not_drawn_as_seen() -> None:
@@ -83,8 +88,16 @@ def test_what_was_not_collected_is_not_drawn_as_seen() -> None:
         small.PERIOD.start, Instant(small.PERIOD.start + small.PERIOD.length // 2)
     )
     row = lanes.Lane(label="x", deviations=(), gaps=())
-    (seen,) = rectangles(lanes.draw((row,), small.PERIOD, half))
-    assert float(seen["width"]) == lanes.WIDTH / 2
+    (seen,) = marks(lanes.draw((row,), small.PERIOD, half), "rect", "cb-seen")
+    assert share(seen["width"]) == 50
+
+
+def test_a_long_name_is_cut_in_the_middle() -> None:
+    row = lanes.Lane(label="a" * 80 + " · payments-prod", deviations=(), gaps=())
+    drawing = lanes.draw((row,), small.PERIOD, small.PERIOD)
+    (name,) = re.findall(r'cb-lane-name">([^<]*)<', str(drawing))
+    assert len(name) == lanes.LETTERS
+    assert name.endswith(" · payments-prod")
 
 
 def test_a_name_in_the_drawing_is_escaped() -> None:

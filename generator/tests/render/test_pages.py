@@ -200,7 +200,8 @@ def test_a_very_long_annotation_ends_with_its_place() -> None:
 
 
 def test_queue_names_the_command() -> None:
-    text = PAGES["queue/m-lindqvist/index.md"]
+    bare = re.sub(r"<[^>]*>", "", PAGES["queue/m-lindqvist/index.md"])
+    text = " ".join(bare.split())
     assert "controlbook signoff PCI-2028-FEB 3.10 --as m-lindqvist" in text
     assert "Nothing waits for" in PAGES["queue/c-novak/index.md"]
 
@@ -350,6 +351,6 @@ def test_unsigned_requirement_never_looks_good() -> None:
     for number, status in view.report.statuses.items():
         text = PAGES[f"PCI-2028-FEB/{number}/index.md"]
         strip = text.split('<dl class="cb-strip"', 1)[1].split("</dl>", 1)[0]
-        satisfied = status.conclusion in {Conclusion.SATISFIED, Conclusion.COMPENSATED}
+        satisfied = status.conclusion == Conclusion.SATISFIED
         good = status.status is Status.SIGNED and satisfied
         assert ("cb-good" in strip) is good

@@ -97,6 +97,14 @@ def test_no_page_is_over_a_megabyte(site: Path) -> None:
     assert max(path.stat().st_size for path in html_pages(site)) < 1_000_000
 
 
+def test_no_two_pages_share_a_title(site: Path) -> None:
+    titles = [
+        re.findall(r"<title>(.*?)</title>", path.read_text())[0]
+        for path in html_pages(site)
+    ]
+    assert len(set(titles)) == len(titles)
+
+
 # --- the team's own settings -------------------------------------------------------
 
 

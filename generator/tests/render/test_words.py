@@ -154,7 +154,7 @@ def test_unknown_gap_reason_is_still_said() -> None:
     ("conclusion", "tone"),
     [
         (Conclusion.SATISFIED, "good"),
-        (Conclusion.COMPENSATED, "good"),
+        (Conclusion.COMPENSATED, "calm"),
         (Conclusion.NOT_APPLICABLE, "idle"),
         (Conclusion.NOT_TESTED, "watch"),
         (Conclusion.NOT_SATISFIED, "bad"),
@@ -170,6 +170,42 @@ def test_only_what_was_found_satisfied_is_green(
     )
     shown = words.label(replace(signed, conclusion=conclusion))
     assert (shown.word, shown.tone) == ("Signed", tone)
+
+
+def test_what_is_not_in_place_is_red_with_deviations_too() -> None:
+    signed = next(iter(small.report().statuses.values()))
+    given = replace(
+        signed,
+        status=Status.SIGNED_WITH_DEVIATIONS,
+        conclusion=Conclusion.NOT_SATISFIED,
+    )
+    assert words.label(given).tone == "bad"
+    assert words.label(replace(given, conclusion=Conclusion.NOT_TESTED)).tone == "watch"
+
+
+def test_counts_keep_other_conclusions_apart_from_green() -> None:
+    report = small.report()
+    some = next(iter(report.statuses.values()))
+    given = [
+        replace(some, status=status, conclusion=conclusion)
+        for status, conclusion in (
+            (Status.SIGNED, Conclusion.SATISFIED),
+            (Status.SIGNED, Conclusion.NOT_APPLICABLE),
+            (Status.SIGNED, Conclusion.SATISFIED),
+            (Status.SIGNED_WITH_DEVIATIONS, Conclusion.SATISFIED),
+            (Status.COLLECTING, ""),
+        )
+    ]
+    shown = [
+        (label.word, label.tone, number)
+        for label, number in words.tally(report.framework, given)
+    ]
+    assert shown == [
+        ("Collecting", "calm", 1),
+        ("Signed", "good", 2),
+        ("Signed: N/A", "idle", 1),
+        ("Signed with deviations", "watch", 1),
+    ]
 
 
 def test_collector_is_named_before_its_lock_file() -> None:

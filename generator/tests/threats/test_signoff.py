@@ -31,6 +31,9 @@ from attacked import (
 )
 
 from controlbook.digest import ZERO, sha256
+from controlbook.render import pdf
+from controlbook.render.pages import pages
+from controlbook.render.report import Book
 from controlbook.timeline import Instant
 
 if TYPE_CHECKING:
@@ -447,6 +450,76 @@ def test_t44_a_rule_that_goes_takes_no_deviation_along(
     assert "    -" in text
 
 
+@pytest.mark.threat("T44")
+@pytest.mark.parametrize("how", ["remove rule", "remove control", "leave it out"])
+def test_t44_what_went_since_the_last_period_is_shown(
+    tmp_path: Path, shell: Shell, how: str
+) -> None:
+    """The last period is taken as it was, or the rule would have gone from it too."""
+    made = begun(tmp_path)
+    before = f"{NAME[:-3]}JAN"
+    scope = made.file(SCOPE).decode().replace(NAME, before)
+    scope = scope.replace("2028-02-17", "2028-02-00").replace("02-12", "02-11")
+    scope = scope.replace("2028-02-00", "2028-02-12")
+    made.commit({f"signoffs/{before}/assessment.yml": scope.encode()}, "Before\n")
+    made.annotate()
+    made.sign()
+    made.capture()
+    _, text = shell.of(made, "status", NAME)
+    assert f"less than in {before}" not in text
+    evidence = f"evidence config:{released.RULE} is gone"
+    remark = " (1 deviation under it in this period, unmapped)"
+    control, framework = made.file(CONTROL), made.file(FRAMEWORK)
+    files, lost = {
+        "remove rule": (
+            {
+                CONTROL: control.replace(
+                    b'config: "' + released.RULE.encode(), b'manual: "security-policy'
+                )
+            },
+            [f"3.4: {evidence}{remark}"],
+        ),
+        "remove control": (
+            {
+                FRAMEWORK: framework.replace(
+                    b'["buckets-encrypted"]', b'["policy-kept"]'
+                )
+            },
+            ["3.4: control buckets-encrypted is gone", f"3.4: {evidence}{remark}"],
+        ),
+        "leave it out": (
+            {
+                SCOPE: made.file(SCOPE)
+                .replace(b'["3.4", ', b"[")
+                .replace(b'{"3.10"', b'{"3.4": "Somebody else does.", "3.10"')
+            },
+            ["3.4: requirement in scope is gone"],
+        ),
+    }[how]
+    made.merge(files, "j-moreau", "Make it go away")
+    made.without(*{"remove rule": []}.get(how, [ATTESTED]), *_gone(how))
+    made.capture()
+    code, text = shell.of(made, "status", NAME)
+    assert code == 1, text
+    for each in lost:
+        assert f"\nless than in {before} (as of " in text, text
+        assert f"): {each}" in text, text
+    report = made.programme.report(NAME)
+    assert report.prior is not None
+    shown = [row.words for row in report.prior.differences]
+    assert set(lost) <= set(shown)
+    page = pages(Book(reports=(report,)))
+    number = "index" if how == "leave it out" else "3.4/index"
+    for text in (page[f"{NAME}/{number}.md"], pdf.page(report)):
+        assert before in text
+        assert "gone" in text
+        assert (remark.strip(" ()") in text) is (how != "leave it out")
+
+
+def _gone(how: str) -> list[str]:
+    return [SIGNED] if how == "leave it out" else []
+
+
 @pytest.mark.threat("T45")
 @pytest.mark.parametrize(
     ("old", "new", "part"),
@@ -564,12 +637,14 @@ def test_t46_a_ticket_where_the_policy_asks(tmp_path: Path, shell: Shell) -> Non
         (
             'start: "2028-02-14T03:12:00Z"',
             'start: "2028-02-14T03:11:00Z"',
-            "start: 2028-02-14T03:11:00Z, but the ledger says 2028-02-14T03:12:00Z",
+            "is stated as 2028-02-14T03:11:00Z to 2028-02-14T03:17:00Z, but the ledger"
+            " says 2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z",
         ),
         (
             "{id}",
             "{gap}",
-            "start: 2028-02-14T03:12:00Z, but the ledger says 2028-02-15",
+            "is stated as 2028-02-14T03:12:00Z to 2028-02-14T03:17:00Z, but the ledger"
+            " says 2028-02-15T08:00:00Z",
         ),
     ],
     ids=["wrong id", "wrong time", "another's id"],
@@ -669,6 +744,21 @@ DELEGATED = """delegations:
     start: "2028-02-01T00:00:00Z"
     end: "{end}"
 """
+
+
+@pytest.mark.threat("T61")
+def test_t61_a_former_employee_signs(tmp_path: Path, shell: Shell) -> None:
+    """Without any signature asked for, the person's own dates decide all the same."""
+    made = begun(tmp_path)
+    left = made.file(PEOPLE).replace(
+        b'    github: "a-okafor"\n',
+        b'    github: "a-okafor"\n    valid: {start: "2027-01-01T00:00:00Z",'
+        b' end: "2028-02-17T00:00:00Z"}\n',
+    )
+    made.merge({PEOPLE: left}, "c-novak", "She leaves")
+    made.annotate()
+    made.sign()
+    unreviewed(made, shell, "a-okafor was not valid at 2028-02-17T")
 
 
 @pytest.mark.threat("T64")

@@ -8,12 +8,18 @@ and test_proofs.py; what the vault's own dates tell, in test_online.py.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attacked
 import pytest
+import released
 from collecting import desk
+from tampering import edited, opened, rechained, retagged, zipped
 
+from controlbook import bundle_verify
 from controlbook.errors import ControlbookError, Exit
 from controlbook.sandbox.tiny import tiny
 from controlbook.sandbox.trouble import Trouble
@@ -52,6 +58,40 @@ def test_t24_a_run_dated_days_off_is_exit_4(tmp_path: Path, skew: int) -> None:
         at.collect(DAWN)
     assert refused.value.code is Exit.INTEGRITY
     assert at.git == {}
+
+
+@pytest.mark.threat("T24")
+@pytest.mark.parametrize("days", [1, -3])
+def test_t24_a_manifest_dated_days_off_is_refused_by_both_verifiers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], days: int
+) -> None:
+    """Whoever forges a date can chain and seal everything anew, but for AWS's own."""
+    good = opened(released.example(tmp_path / "p").release())
+    path = f"ledger/config/{released.DAYS + 1:06d}.json"
+
+    def dated(tree: dict[str, Any]) -> None:
+        told = instant(tree["run"]["started"]) + days * DAY + 1000
+        tree["run"]["aws_date"] = iso(Instant(told))
+        tree["run"]["skew_s"] = days * 86_400 + 1
+
+    files = retagged(rechained(edited(good, path, dated)))
+    bundle = tmp_path / f"{released.NAME}.zip"
+    bundle.write_bytes(zipped(files, released.NAME))
+    code, text = attacked.Shell(capsys)("verify", str(bundle))
+    assert code == 4
+    assert f"{path}: the run's clock differs from AWS's" in text
+    folder = tmp_path / released.NAME
+    for name, body in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+    done = subprocess.run(
+        [sys.executable, bundle_verify.__file__, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4, done.stdout
+    assert f"{path}: its clock is over a day off" in done.stdout + done.stderr
 
 
 @pytest.fixture(params=["America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])

@@ -14,6 +14,7 @@ from controlbook.vault import (
     NotInVaultError,
     TakenError,
     VaultIntegrityError,
+    VaultUnavailableError,
     open_vault,
 )
 from controlbook.vault.directory import DirectoryVault
@@ -41,6 +42,21 @@ def test_the_same_bytes_again_are_fine_and_others_are_not(tmp_path: Path) -> Non
     with pytest.raises(TakenError, match="other bytes"):
         vault.put("a", b"two", role="source", retain_until=UNTIL)
     assert vault.get("a") == b"one"
+
+
+@pytest.mark.parametrize("setting", ["README.md", "README.md/vault"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_file_is_no_vault(tmp_path: Path, setting: str, *, begun: bool) -> None:
+    (tmp_path / "README.md").write_text("a file")
+    with pytest.raises(VaultUnavailableError, match="a file stands there") as caught:
+        open_vault(setting, tmp_path, begun=begun).put(
+            "a/b", b"one", role="source", retain_until=UNTIL
+        )
+    assert caught.value.place.endswith("README.md")
+    assert "pyproject.toml" in caught.value.advice
+    for ask in (DirectoryVault.get, DirectoryVault.keys):
+        with pytest.raises(VaultUnavailableError, match="a file stands there"):
+            ask(DirectoryVault(tmp_path / setting), "a/b")
 
 
 @pytest.mark.threat("T34")

@@ -83,15 +83,23 @@ def navigation(book: Book, own: tuple[Page, ...] = ()) -> list[object]:
                     {"Overview": write.landing(view.id)},
                     {
                         "Requirements": [
-                            write.requirement(view.id, item.number)
+                            {
+                                str(
+                                    safe.text(f"{item.number} {item.title}")
+                                ): write.requirement(view.id, item.number)
+                            }
                             for item in view.requirements
                         ]
                     },
-                    write.part(view.id, "register"),
-                    write.part(view.id, "evidence"),
-                    write.part(view.id, "state"),
-                    write.part(view.id, "governance"),
-                    *([write.part(view.id, "audit-manager")] if view.audited else []),
+                    {assessment.REGISTER: write.part(view.id, "register")},
+                    {assessment.EVIDENCE: write.part(view.id, "evidence")},
+                    {assessment.STATE: write.part(view.id, "state")},
+                    {governance.TITLE: write.part(view.id, "governance")},
+                    *(
+                        [{assessment.AUDITED: write.part(view.id, "audit-manager")}]
+                        if view.audited
+                        else []
+                    ),
                 ]
             }
         )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .view import View
     from .write import Page
 
+REGISTER = "Register of deviations and gaps"
+EVIDENCE = "Evidence and ledger"
+STATE = "State as of the last run"
+AUDITED = "Audit Manager"
 LISTED = 25
 """Resources that the state page names per row before it counts the rest."""
 PLACES = 400
@@ -59,7 +63,7 @@ def register(view: View) -> Page:
     """List every deviation and every evidence gap, those without a control too."""
     return write.page(
         write.part(view.id, "register"),
-        "Register of deviations and gaps",
+        REGISTER,
         "register",
         (view.report,),
         {"view": view},
@@ -70,7 +74,7 @@ def evidence(view: View) -> Page:
     """List the runs behind an assessment, with their digests and vault objects."""
     return write.page(
         write.part(view.id, "evidence"),
-        "Evidence and ledger",
+        EVIDENCE,
         "evidence",
         (view.report,),
         {
@@ -87,7 +91,7 @@ def audit_manager(view: View) -> Page:
     """Show what is kept of Audit Manager, and where it contradicts our record."""
     return write.page(
         write.part(view.id, "audit-manager"),
-        "Audit Manager",
+        AUDITED,
         "audit_manager",
         (view.report,),
         {"view": view, "found": view.kept},
@@ -119,7 +123,7 @@ def state(view: View) -> Page:
     ]
     return write.page(
         write.part(view.id, "state"),
-        "State as of the last run",
+        STATE,
         "state",
         (view.report,),
         {

@@ -31,7 +31,11 @@ def pages(views: tuple[View, ...]) -> tuple[Page, ...]:
         "Controls",
         "controls",
         reports,
-        {"controls": [control for _, control in newest], "views": views},
+        {
+            "controls": [control for _, control in newest],
+            "library": max(len(view.report.library.controls) for view in views),
+            "views": views,
+        },
     )
     return (index, *(_page(views, name, control) for name, control in newest))
 

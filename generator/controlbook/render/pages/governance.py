@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .view import View
     from .write import Page
 
+TITLE = "Rules and people"
 PATHS = 4
 """Paths that a row shows; the rest is counted."""
 
@@ -24,7 +25,7 @@ def page(view: View) -> Page:
     library = view.report.library
     return write.page(
         write.part(view.id, "governance"),
-        "Rules and people",
+        TITLE,
         "governance",
         (view.report,),
         {

@@ -2,8 +2,12 @@
 """The timeline of a requirement: one lane per resource with a deviation or gap.
 
 Rules enforced here:
-- a mark is at least two units wide, and the text beside says that it is not to scale;
-- a gap is drawn hatched, a deviation solid: colour alone tells nothing.
+- the drawing is as wide as its place and its letters keep their size: places are
+  shares of the width;
+- a mark begins with an edge two units wide, so that a short one is seen, and the text
+  beside says that it is not to scale;
+- a gap is drawn hatched with a dashed edge, a deviation solid: colour alone tells
+  nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +26,12 @@ if TYPE_CHECKING:
 
     from controlbook.model import Gap
 
-WIDTH, LANE, TOP = 760, 34, 28
+LANE, TOP, BAR = 34, 28, 11
 LEAST = 2
+LETTERS = 60
+"""Characters of a name that a narrow screen has room for."""
+WHOLE = 1_000_000
+"""The width of the drawing, in ten-thousandths of a per cent."""
 SHOWN = 40
 TICKS = 8
 
@@ -69,8 +77,7 @@ def draw(
     shown = lanes[:SHOWN]
     height = TOP + LANE * len(shown) + 8
     parts = [
-        f'<svg class="cb-lanes" role="img" viewBox="0 0 {WIDTH} {height}" '
-        f'width="{WIDTH}" height="{height}">',
+        f'<svg class="cb-lanes" role="img" width="100%" height="{height}">',
         f"<title>Deviations and evidence gaps, {words.stretch(*_ends(period))}</title>",
         f"<desc>{_described(shown)}</desc>",
         '<defs><pattern id="cb-hatch" width="6" height="6" '
@@ -101,12 +108,12 @@ def _described(lanes: tuple[Lane, ...]) -> Markup:
 
 
 def _x(moment: int, period: Interval) -> int:
-    """Place an instant in tenths of a unit, whole numbers only."""
-    return (moment - period.start) * WIDTH * 10 // period.length
+    """Place an instant as a share of the width, in whole numbers only."""
+    return (moment - period.start) * WHOLE // period.length
 
 
-def _tenths(value: int) -> str:
-    return f"{value // 10}.{value % 10}"
+def _share(value: int) -> str:
+    return f"{value // 10_000}.{value % 10_000:04d}%"
 
 
 def _axis(period: Interval, height: int) -> Iterator[str]:
@@ -116,11 +123,13 @@ def _axis(period: Interval, height: int) -> Iterator[str]:
         moment = Instant(period.start + number * DAY)
         x = _x(moment, period)
         yield (
-            f'<line x1="{_tenths(x)}" x2="{_tenths(x)}" y1="18" y2="{height}" '
+            f'<line x1="{_share(x)}" x2="{_share(x)}" y1="18" y2="{height}" '
             'stroke="#c9ced6" class="cb-tick"/>'
         )
+        if x > WHOLE * 9 // 10:  # no room for its day on a narrow screen
+            continue
         yield (
-            f'<text x="{_tenths(x + 30)}" y="13" font-size="11" fill="#55606e" '
+            f'<text x="{_share(x)}" dx="3" y="13" font-size="11" fill="#55606e" '
             f'class="cb-axis">{words.day(moment)[5:]}</text>'
         )
 
@@ -130,21 +139,41 @@ def _lane(
 ) -> Iterator[str]:
     yield (
         f'<text x="3" y="{top + 12}" font-size="12" fill="#1f2933" '
-        f'class="cb-lane-name">{safe.text(lane.label)}</text>'
+        f'class="cb-lane-name">{safe.text(_shortened(lane.label))}</text>'
     )
     seen = collected or Interval(period.start, Instant(period.start + 1))
     yield _mark(seen, top, period, "cb-seen", "#dfe7ef")
     for piece in lane.gaps:
         yield _mark(piece, top, period, "cb-gap", "url(#cb-hatch)")
+        yield _edge(piece, top, period, "cb-gap-edge", "#8a5a00")
     for piece in lane.deviations:
         yield _mark(piece, top, period, "cb-dev", "#b3261e")
+        yield _edge(piece, top, period, "cb-dev-edge", "#b3261e")
+
+
+def _shortened(label: str) -> str:
+    if len(label) <= LETTERS:
+        return label
+    half = LETTERS // 2
+    return f"{label[:half]}…{label[1 - half :]}"
 
 
 def _mark(piece: Interval, top: int, period: Interval, name: str, fill: str) -> str:
-    left = min(_x(piece.start, period), (WIDTH - LEAST) * 10)
-    width = max(_x(piece.end, period) - left, LEAST * 10)
+    left = _x(piece.start, period)
+    width = _x(piece.end, period) - left
     return (
-        f'<rect x="{_tenths(left)}" y="{top + 17}" width="{_tenths(width)}" '
-        f'height="11" fill="{fill}" class="{name}">'
+        f'<rect x="{_share(left)}" y="{top + 17}" width="{_share(width)}" '
+        f'height="{BAR}" fill="{fill}" class="{name}">'
         f"<title>{words.stretch(piece.start, piece.end)}</title></rect>"
+    )
+
+
+def _edge(piece: Interval, top: int, period: Interval, name: str, colour: str) -> str:
+    """Draw where a mark begins, wide enough to be seen and never cut off."""
+    x = _share(min(max(_x(piece.start, period), WHOLE // 250), WHOLE - WHOLE // 250))
+    dashes = ' stroke-dasharray="2 1"' if name == "cb-gap-edge" else ""
+    return (
+        f'<line x1="{x}" x2="{x}" y1="{top + 17}" y2="{top + 17 + BAR}" '
+        f'stroke="{colour}" stroke-width="{LEAST}"{dashes} class="{name}">'
+        f"<title>{words.stretch(piece.start, piece.end)}</title></line>"
     )

@@ -18,7 +18,6 @@ from controlbook.model import (
     ConfigRule,
     ManualDocument,
     Share,
-    Status,
 )
 from controlbook.render import audit_manager, safe, sentences, words
 
@@ -337,10 +336,9 @@ class View:
         }
 
     @cached_property
-    def counts(self) -> dict[Status, int]:
-        """Requirements by status, in the order of the list of statuses."""
-        found = [status.status for status in self.report.statuses.values()]
-        return {status: found.count(status) for status in Status if status in found}
+    def counts(self) -> tuple[tuple[words.Label, int], ...]:
+        """Requirements by status, other conclusions than satisfied apart."""
+        return words.tally(self.report.framework, self.report.statuses.values())
 
     @cached_property
     def conclusions(self) -> dict[str, int]:

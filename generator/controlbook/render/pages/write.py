@@ -63,6 +63,8 @@ class Page:
     """`PCI-2028-Q1/3.4/index.md`"""
     title: str
     body: str
+    of: str = ""
+    """The assessment that the page is a part of: two may have a page of one title."""
     wide: bool = False
     """Whether its tables need the room of the table of contents."""
 
@@ -72,7 +74,8 @@ class Page:
 
         The title is escaped already: themes print it into navigation and head as it is.
         """
-        title = json.dumps(str(safe.text(self.title)), ensure_ascii=False)
+        whole = f"{self.title} · {self.of}" if self.of else self.title
+        title = json.dumps(str(safe.text(whole)), ensure_ascii=False)
         hide = "hide:\n- toc\n" if self.wide else ""
         return f"---\ntitle: {title}\n{hide}---\n\n{self.body}"
 
@@ -128,7 +131,15 @@ def page(
             url=lambda there, anchor="": relative(path, there, anchor),
         )
     )
-    return Page(path=path, title=title, body=_blocks(text), wide=template in _WIDE)
+    ids = (report.assessment.id for report in reports)
+    of = next((name for name in ids if path.startswith(f"{name}/")), "")
+    return Page(
+        path=path,
+        title=title,
+        body=_blocks(text),
+        of="" if of and path == landing(of) else of,
+        wide=template in _WIDE,
+    )
 
 
 _WIDE = {
@@ -188,7 +199,7 @@ def _blocks(text: str) -> str:
 
     Cells stand on lines of their own: a search index would glue their words together.
     """
-    text = re.sub(r"(</(?:td|th|dt|dd|li|p|h3|span)>|<br>)", r"\1\n", text)
+    text = re.sub(r"(</(?:td|th|dt|dd|li|p|h3|span)>|<br>)(?![,.;:)])", r"\1\n", text)
     lines = [line.strip() for line in text.split("\n")]
     spaced = [
         f"\n{line}\n" if re.match(r"#{1,2} ", line) else line for line in lines if line
@@ -217,9 +228,11 @@ def _environment() -> Environment:
         breakable=breakable,
         chip=chip,
         code=code,
+        command=command,
         digest=digest,
         hash=short_digest,
         labels=labels,
+        number=number,
         ident=ident,
         heading=safe.heading,
         iso=iso,
@@ -325,6 +338,20 @@ def breakable(value: str) -> Markup:
 def code(value: str) -> Markup:
     """Show a name in the fixed-width face, with places where it may break."""
     return safe.assembled(f"<code>{breakable(value)}</code>")
+
+
+def command(line: str) -> Markup:
+    """Show a command that breaks between its words only."""
+    words_of_it = Markup(" ").join(
+        Markup('<span class="cb-nowrap">{}</span>').format(safe.text(word))
+        for word in line.split(" ")
+    )
+    return Markup('<code class="cb-command">{}</code>').format(words_of_it)
+
+
+def number(value: int) -> str:
+    """Write a number as the sentences do: 1,457."""
+    return f"{value:,}"
 
 
 def time(moment: Instant) -> Markup:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from controlbook.render.report import Report
 
 _NO_CONCLUSION = "No conclusion yet"
-_SHADES = {
+_SHADES: dict[Conclusion, tuple[charts.Kind, str]] = {
     Conclusion.SATISFIED: ("ok", "#1b7f4b"),
-    Conclusion.COMPENSATED: ("ok", "#4d7c0f"),
+    Conclusion.COMPENSATED: ("none", "#1f5f99"),
     Conclusion.NOT_APPLICABLE: ("none", "#475569"),
     Conclusion.NOT_TESTED: ("gap", "#8a5a00"),
     Conclusion.NOT_SATISFIED: ("deviation", "#b3261e"),
@@ -42,27 +42,37 @@ class Tally:
 
     @cached_property
     def conclusions(self) -> tuple[charts.Part, ...]:
-        """Count the requirements by conclusion, those without one last."""
+        """Count by conclusion, those with deviations apart, those without one last."""
         numbers = self.report.assessment.requirements
-        given = [self.report.statuses[number].conclusion for number in numbers]
-        parts = [
-            charts.Part(
-                label=words.conclusion(self.report.framework, word),
-                count=given.count(word),
-                kind=kind,  # type: ignore[arg-type]
+        given = [self.report.statuses[number] for number in numbers]
+        parts = []
+        for word, (kind, colour) in _SHADES.items():
+            label = words.conclusion(self.report.framework, word)
+            found = [status.status for status in given if status.conclusion == word]
+            apart = found.count(Status.SIGNED_WITH_DEVIATIONS)
+            plain = charts.Part(
+                label=label,
+                count=len(found) - apart,
+                kind=kind,
                 colour=colour,
             )
-            for word, (kind, colour) in _SHADES.items()
-        ]
+            parts += [
+                plain,
+                charts.Part(
+                    label=f"{label}, with deviations",
+                    count=apart,
+                    kind=kind if kind == "deviation" else "gap",
+                    colour=colour if kind == "deviation" else "#8a5a00",
+                ),
+            ]
         rest = len(numbers) - sum(part.count for part in parts)
         parts.append(charts.Part(label=_NO_CONCLUSION, count=rest, kind="none"))
         return tuple(part for part in parts if part.count)
 
     @cached_property
-    def status_counts(self) -> tuple[tuple[Status, int], ...]:
+    def status_counts(self) -> tuple[tuple[words.Label, int], ...]:
         """Count the requirements by status, in the order of the status words."""
-        given = [status.status for status in self.report.statuses.values()]
-        return tuple((word, given.count(word)) for word in Status if given.count(word))
+        return words.tally(self.report.framework, self.report.statuses.values())
 
     @property
     def signed(self) -> int:
