@@ -330,20 +330,23 @@ def _window_problems(
     run: Run, windows: dict[Interval, int], end: Instant | None
 ) -> Iterator[str]:
     window = run.window
-    name = f"window {iso(window.start)} to {iso(window.end)}"
+
+    def name() -> str:
+        return f"window {iso(window.start)} to {iso(window.end)}"
+
     if run.kind == "correction":
         if not 0 < run.corrects < run.seq:
             yield f"a correction names an earlier seq, not {run.corrects}"
         if end is None or window.end > end:
-            yield f"{name} of a correction lies beyond what was collected"
+            yield f"{name()} of a correction lies beyond what was collected"
     else:
         if run.corrects:
             yield f"a {run.kind} run corrects nothing, yet names {run.corrects}"
         twin = windows.setdefault(window, run.seq)
         if twin != run.seq:
-            yield f"{name} stands in seq {twin} already"
+            yield f"{name()} stands in seq {twin} already"
         elif end is not None and window.start < end:
-            yield f"{name} goes back before the end of the last one, {iso(end)}"
+            yield f"{name()} goes back before the end of the last one, {iso(end)}"
 
 
 def _clock_problems(run: Run, previous: Run | None) -> Iterator[str]:

@@ -85,19 +85,24 @@ class Row(Generic[T]):
             message = "is no row of fields"
             raise RowError(message)
         reads, values = self._reads, self._blanks.copy()
-        for key, value in tree.items():
-            read = reads.get(key)
-            if read is _text and type(value) is str and value:
-                values[key] = value  # most are texts: not worth a call each
-                continue
-            if read is None:
-                message = f"{key}: is unknown to this version"
-                raise RowError(message)
-            try:
-                values[key] = read(value)
-            except ValueError as error:
-                message = f"{key}: {error}"
-                raise RowError(message) from error
+        key = ""
+        try:
+            for key, value in tree.items():
+                read = reads[key]
+                # Most are texts: not worth a call each.
+                values[key] = (
+                    value
+                    if read is _text and type(value) is str and value
+                    else read(value)
+                )
+        except KeyError as error:
+            if key in reads:
+                raise
+            message = f"{key}: is unknown to this version"
+            raise RowError(message) from error
+        except ValueError as error:
+            message = f"{key}: {error}"
+            raise RowError(message) from error
         if len(values) != len(reads):
             lacking = next(key for key in reads if key not in values)
             message = f"{lacking}: is missing"
