@@ -25,14 +25,17 @@ import pytest
 from controlbook import library, provenance, seals, verify
 from controlbook.digest import parse_canonical, sha256
 from controlbook.git import Repository
+from controlbook.lists import of_bundle
 from controlbook.proofs import Trust
 from controlbook.provenance import read_provenance
+from controlbook.reach import Reach
 from controlbook.record import Record
 from controlbook.replay import Present
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from controlbook.manifest import Lists
     from controlbook.provenance import Provenance
     from controlbook.render.manifest import Tag
 
@@ -97,10 +100,13 @@ class Once:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.known: OrderedDict[object, tuple[object, Any]] = OrderedDict()
+        self.asked = self.worked = 0
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - any
         key = (_key(arguments), *((name, _key(named[name])) for name in sorted(named)))
+        self.asked += 1
         if key not in self.known:
+            self.worked += 1
             # What is kept by what it is must stay, lest another takes its place.
             kept = (arguments, named)
             self.known[key] = (kept, self.function(*arguments, **named))
@@ -111,7 +117,7 @@ class Once:
 
 
 def _key(value: object) -> object:
-    if value is None or isinstance(value, (str, bytes, int, Path, Trust)):
+    if value is None or isinstance(value, (str, bytes, int, Path, Trust, Reach)):
         return value
     if isinstance(value, tuple):
         return tuple(_key(each) for each in value)
@@ -131,6 +137,7 @@ class Memory:
         self.hashed = lru_cache(maxsize=FILES)(sha256)
         self.parsed = lru_cache(maxsize=FILES)(parse_canonical)
         self.fetched: dict[tuple[bytes, str], Provenance] = {}
+        self.lists: dict[frozenset[tuple[str, bytes]], Lists] = {}
         self.loaded = lru_cache(maxsize=FILES)(library._loaded.__wrapped__)  # noqa: SLF001 - the product keeps four
 
     def fetch(self, data: bytes, folder: Path, tag: Tag) -> Provenance:
@@ -140,6 +147,11 @@ class Memory:
             self.fetched[key] = read_provenance(data, folder, tag)
         return self.fetched[key]
 
+    def of_bundle(self, files: Mapping[str, bytes]) -> Lists:
+        """Give the same reader of lists for the same packs."""
+        packs = {p: data for p, data in files.items() if p.startswith("packs/")}
+        return self.lists.setdefault(frozenset(packs.items()), of_bundle(packs))
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Let the verifier remember what it derived."""
@@ -147,6 +159,7 @@ class Memory:
             for name, function in self.known.items():
                 patch.setattr(verify, name, function)
             patch.setattr(verify, "read_provenance", self.fetch)
+            patch.setattr(verify, "of_bundle", self.of_bundle)
             patch.setattr(seals, "parse_canonical", self.parsed)
             patch.setattr(seals, "sha256", self.hashed)
             patch.setattr(library, "_loaded", self.loaded)

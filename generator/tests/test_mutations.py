@@ -130,6 +130,10 @@ def test_what_is_remembered_changes_no_verdict(tmp_path: Path) -> None:
         for number in range(500, 560):
             files, what = mutation(number, good(), other())
             assert remembered(memory, files) == verify(desk.lay(files)), what
+    for name, once in memory.known.items():
+        assert once.worked < once.asked, f"{name} never remembers"
+    derive = memory.known["derive"]
+    assert derive.worked * 2 < derive.asked
 
 
 @pytest.mark.slow
