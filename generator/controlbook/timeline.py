@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
@@ -67,9 +68,17 @@ def to_datetime(moment: Instant) -> datetime:
 
 def iso(moment: Instant) -> str:
     """Write an instant as `2028-02-14T03:12:00Z`; milliseconds only where not zero."""
-    seconds, millis = divmod(moment, SECOND)
-    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+    days, clock = divmod(moment, DAY)
+    seconds, millis = divmod(clock, SECOND)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    text = f"{_day(days)}T{hour:02d}:{minute:02d}:{second:02d}"
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def told(start: Instant, end: Instant | None) -> str:

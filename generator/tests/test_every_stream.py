@@ -103,6 +103,7 @@ class Stream:
     between: Callable[[], None] = lambda: None
     fail: int = 0
     calls: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
     def collect(self, desk: Desk, at: str) -> Collected:
         now = instant(at)
@@ -118,8 +119,9 @@ class Stream:
 
     def count(self) -> bool:
         """Count a call; tell whether it is the one that does not get through."""
-        self.calls += 1
-        return self.calls == self.fail
+        with self.counting:
+            self.calls += 1
+            return self.calls == self.fail
 
 
 class Counted(Connections):
@@ -128,6 +130,7 @@ class Counted(Connections):
     def __init__(self, role: str, stream: Stream) -> None:
         super().__init__(role)
         self.stream = stream
+        self.here = threading.local()
 
     def client(self, service: str, account: str = "", region: str = "") -> Any:  # noqa: ANN401
         new = (service, region) not in self._clients
@@ -137,14 +140,15 @@ class Counted(Connections):
         return client
 
     def repeat(self, *asked: Any) -> dict[str, Any] | None:  # noqa: ANN401
-        if self.stream.calls + 1 == self.stream.fail:
-            return None  # boto3's to make, and it does not get through
         answer = super().repeat(*asked)
-        self.stream.calls += answer is not None
-        return answer
+        if answer is None or not self.stream.count():
+            return answer
+        self.here.fails = True
+        return None  # boto3's to make, and it does not get through either
 
     def _ask(self, **_: object) -> None:
-        if self.stream.count():
+        refused, self.here.fails = getattr(self.here, "fails", False), False
+        if refused or self.stream.count():
             raise ConnectTimeoutError(endpoint_url="http://127.0.0.1")
 
 

@@ -332,8 +332,13 @@ class _Asking:
         for resource in sorted(moved | (before - current.keys())):
             found += items_within(talk, place, resource, self.span)
         items, _ = in_order(found)
-        notes = [*surveyed.twins()]
-        return Found(survey=surveyed, files=(), items=items, notes=notes)
+        return Found(
+            survey=surveyed,
+            files=(),
+            items=items,
+            records=tuple(item.record for item in items),
+            notes=[*surveyed.twins()],
+        )
 
 
 def _compliance(gathering: Gathering) -> tuple[AllTold, Bad]:

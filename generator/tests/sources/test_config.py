@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -603,6 +604,8 @@ class Failing(Connections):
         super().__init__(role)
         self.calls = 0
         self.fail = fail
+        self.counting = threading.Lock()
+        self.here = threading.local()
 
     def client(self, service: str, account: str = "", region: str = "") -> Any:  # noqa: ANN401
         new = (service, region) not in self._clients
@@ -612,15 +615,20 @@ class Failing(Connections):
         return client
 
     def repeat(self, *asked: Any) -> dict[str, Any] | None:  # noqa: ANN401
-        if self.calls + 1 == self.fail:
-            return None  # boto3's to make, and it does not get through
         answer = super().repeat(*asked)
-        self.calls += answer is not None
-        return answer
+        if answer is None or not self._failing():
+            return answer
+        self.here.fails = True
+        return None  # boto3's to make, and it does not get through either
+
+    def _failing(self) -> bool:
+        with self.counting:
+            self.calls += 1
+            return self.calls == self.fail
 
     def _count(self, **_: object) -> None:
-        self.calls += 1
-        if self.calls == self.fail:
+        refused, self.here.fails = getattr(self.here, "fails", False), False
+        if refused or self._failing():
             raise ConnectTimeoutError(endpoint_url="http://127.0.0.1")
 
 
