@@ -20,6 +20,7 @@ from controlbook.render import happenings, pdf
 from controlbook.render.data import data_files
 from controlbook.render.facts import facts_of
 from controlbook.render.pages import pages
+from controlbook.render.pages.write import code
 from controlbook.render.report import Book
 from controlbook.timeline import HOUR, Instant, Interval
 
@@ -92,7 +93,7 @@ def test_pages_show_the_query_the_digests_and_ten_of_the_events() -> None:
     assert "showing 10 of 14 events" in page
     assert page.count("userName=u") == 10
     place = result(report).places[0]
-    assert place.head in page
+    assert code(place.head) in page
     assert place.head_sha256[:12] in page
     assert "260 signed digests" not in page
     assert "130 signed digests, 15 log files" in page
