@@ -20,7 +20,7 @@ from controlbook.manifest import (
     manifest_bytes,
     read_manifest,
 )
-from controlbook.model import ALSO_AT_HOME, AT_HOME, Event, Ledger
+from controlbook.model import ALSO_AT_HOME, AT_HOME, Event, Ledger, Recorded
 from controlbook.recount import recount
 from controlbook.subjects import evidence_root, scope_document
 from controlbook.timeline import Instant
@@ -231,6 +231,6 @@ def test_verifier_without_dependencies_binds_events_alike() -> None:
         bundle_verify.Scope(scope_document(assessment, "")),
         [{"key": control.evidence[0].key}],
     )
-    assert again == evidence_root(chain, assessment, (control,))
+    assert again == evidence_root(Recorded(), chain, assessment, (control,))
     assert again != merkle_root([])
     assert {*AT_HOME, *ALSO_AT_HOME} == bundle_verify.AT_HOME

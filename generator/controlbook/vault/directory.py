@@ -126,11 +126,11 @@ class DirectoryVault:
             raise VaultUnavailableError(message, str(nearest), advice)
 
     def _refuse_another_folder(self) -> None:
-        self._refuse_a_file()
         if self._was and _identity(self.root) != self._was:
             message = "the vault's folder was moved away meanwhile"
             advice = "put it back and run it again"
             raise VaultUnavailableError(message, str(self.root), advice)
+        self._refuse_a_file()
 
     def _path(self, key: str) -> Path:
         if not _KEY.match(key):
