@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import subprocess
 import threading
@@ -81,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     for name, value in environment(f"http://127.0.0.1:{server.server_port}").items():
         monkeypatch.setenv(name, value)
     try:
@@ -175,7 +176,7 @@ FAULTS: list[Callable[[Handler], None]] = [
     lambda handler: handler.reply(500, b""),
     lambda handler: handler.reply(200, b"<html>"),
     lambda handler: handler.reply(302, b""),
-    lambda handler: handler.connection.close(),
+    lambda handler: handler.connection.shutdown(socket.SHUT_RDWR),
     broken,
 ]
 
