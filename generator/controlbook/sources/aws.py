@@ -115,6 +115,11 @@ class Connections:
         )
 
     @property
+    def tried(self) -> int:
+        """How often this thread's last call was asked in vain before boto3 asks."""
+        return self._here.tried
+
+    @property
     def body(self) -> bytes:
         """The last answer of a kept service to this thread, as it came."""
         return self._here.body
@@ -158,13 +163,15 @@ class Connections:
     ) -> Answer | None:
         """Make a call as boto3 made one like it; None: it is boto3's to make.
 
-        The answer is boto3's, but that QUICK listings are the JSON's own.
+        The answer is boto3's, but that QUICK listings are the JSON's own. What was
+        asked in vain is counted as tried before.
         """
+        self._here.tried = 0
         account, region = place
         bucket = str(parameters.get("Bucket", ""))
         kind = Kind(service, region, operation, bucket)
         self._here.kind, self._here.key = kind, str(parameters.get("Key", ""))
-        if not self._repeater.knows(kind):
+        if not self._repeater.knows(kind, parameters):
             return None
         model = self.client(service, "", region).meta.service_model
         quick = operation in QUICK
@@ -182,6 +189,7 @@ class Connections:
             return None
         found = self._repeater.ask(kind, parameters, frozen, output)
         if found is None:
+            self._here.tried = 1
             return None
         answer, self._here.body = found
         return answer
@@ -252,6 +260,7 @@ class _Here(threading.local):
     kind: Kind | None = None
     """What is learned of the next request; its object's key."""
     key = ""
+    tried = 0
 
 
 class _Acting:
@@ -362,6 +371,8 @@ class Conversation:
                 if service not in NOT_KEPT:
                     self._keep(service, operation, place, parameters)
                 return repeated
+            with self._lock:
+                self.throttles += self.aws.tried
         self.aws.leave(plain=quick)
         try:
             answer: Answer = getattr(client, method)(**parameters)

@@ -137,9 +137,10 @@ class Repeater:
             service=signed[2],
         )
 
-    def knows(self, kind: Kind) -> bool:
-        """Tell whether boto3 has made such a request."""
-        return kind in self._patterns
+    def knows(self, kind: Kind, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether boto3 has made such a request, which can be made of these."""
+        plain = kind.operation != "ListObjectsV2" or parameters.keys() <= _LISTED.keys()
+        return plain and kind in self._patterns
 
     def ask(
         self,
@@ -148,15 +149,12 @@ class Repeater:
         credentials: ReadOnlyCredentials,
         output: Any,  # noqa: ANN401 - botocore's shape of the answer
     ) -> tuple[Answer, bytes] | None:
-        """Give the answer, as boto3 would, and its body; None: ask boto3.
+        """Give the answer, as boto3 would, and its body; None: it failed, ask boto3.
 
         `output` None leaves the JSON as it is, times as numbers.
         """
         pattern = self._patterns[kind]
-        asked = _request(kind, pattern, parameters)
-        if asked is None:
-            return None
-        path, request = asked
+        path, request = _request(kind, pattern, parameters)
         signer = S3SigV4Auth if pattern.service == "s3" else SigV4Auth
         signer(credentials, pattern.service, pattern.region).add_auth(request)
         try:
@@ -186,14 +184,12 @@ class Repeater:
 
 def _request(
     kind: Kind, pattern: _Pattern, parameters: Mapping[str, Any]
-) -> tuple[str, AWSRequest] | None:
-    """Give path and query, and what is to be signed; None where boto3 is needed."""
+) -> tuple[str, AWSRequest]:
+    """Give path and query, and what is to be signed."""
     url, data = pattern.url, b""
     if kind.operation == "GetObject":
         url += quote(parameters["Key"], safe="/~")
     elif kind.operation == "ListObjectsV2":
-        if not parameters.keys() <= _LISTED.keys():
-            return None
         asked = {_LISTED[name]: parameters[name] for name in parameters}
         asked.pop("")
         url += "?" + urlencode({"list-type": "2", **asked}, quote_via=quote, safe="~")

@@ -484,6 +484,7 @@ pdf.build_pdf(test_pdf.with_note(small.report(), body), Path(sys.argv[1] + ".pdf
 """
 
 
+@pytest.mark.slow
 @pytest.mark.threat("T71")
 @pytest.mark.parametrize(
     "body",

@@ -190,7 +190,7 @@ def test_whatever_fails_boto3_asks_again(
     server.next = [fault]
     assert told(ask(talk)) == first
     assert [by_boto3(asked) for asked in server.asked] == [True, False, True]
-    assert talk.pages == 2
+    assert (talk.pages, talk.throttles) == (2, 1)
 
 
 def test_what_is_refused_twice_is_refused(server: Server) -> None:
