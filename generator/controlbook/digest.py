@@ -25,6 +25,7 @@ Json: TypeAlias = "str | int | list[Json] | dict[str, Json]"
 """What canonical JSON may hold."""
 
 LIMIT = 2**53 - 1
+_ROOM = 1024
 _SHOWN = 60
 """So much of a text stands in a message."""
 ZERO = "0" * 64
@@ -133,9 +134,12 @@ def _written(value: object) -> bytes:
     Keys that are a kind of text, and nesting of hundreds, are left to `json`.
     """
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
         return _DUMPS(value).encode()
+    # orjson starts with room for 1 KiB, most of which stays with what it gives: a copy
+    # takes what it needs, and very many records are held.
+    return data if len(data) >= _ROOM else bytes(memoryview(data))
 
 
 def _check(value: object) -> None:

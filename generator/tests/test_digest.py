@@ -4,7 +4,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import subprocess
+import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 import rfc8785
@@ -156,3 +159,23 @@ def test_no_two_orders_or_cuts_of_leaves_share_a_root() -> None:
 def test_a_leaf_is_not_a_node() -> None:
     pair = leaf_hash(b"a") + leaf_hash(b"b")
     assert merkle_root([pair]) != root_of_hashes([leaf_hash(b"a"), leaf_hash(b"b")])
+
+
+HELD = """
+from controlbook.digest import canonical
+def size():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+before = size()
+lines = [canonical({"number": n, "text": "x" * 300}) for n in range(50_000)]
+print(size() - before, sum(map(len, lines)))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+def test_lines_that_are_held_take_hardly_more_than_their_length() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELD], capture_output=True, text=True, check=True
+    )
+    taken, length = map(int, done.stdout.split())
+    assert taken < length * 1.7

@@ -206,12 +206,7 @@ class _Collection:
         if final:
             records, gathering.records = gathering.records, []
         for place in places:
-            own = found[place]
-            records += [
-                record
-                for item, record in zip(own.items, own.records, strict=True)
-                if window.contains(item.at)
-            ]
+            records += [i.record for i in found[place].items if window.contains(i.at)]
             files += [
                 file
                 for file in found[place].files

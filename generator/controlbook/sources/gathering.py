@@ -336,7 +336,6 @@ class _Asking:
             survey=surveyed,
             files=(),
             items=items,
-            records=tuple(item.record for item in items),
             notes=[*surveyed.twins()],
         )
 

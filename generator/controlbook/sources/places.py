@@ -57,8 +57,6 @@ class Found:
     files: tuple[HistoryFile, ...]
     items: tuple[Item, ...]
     """Of all files, in order, equal ones collapsed."""
-    records: tuple[bytes, ...]
-    """The items as lines of a record pack: written where the place is read."""
     notes: list[str] = field(default_factory=list)
     contradictory: bool = False
     """Whether items contradict each other."""
@@ -117,7 +115,6 @@ class Errand:
             survey=surveyed,
             files=files,
             items=items,
-            records=tuple(item.record for item in items),
             notes=[
                 *surveyed.twins(),
                 *(f"{named}/{key} is not named as AWS names it" for key in odd),
