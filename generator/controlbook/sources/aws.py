@@ -192,7 +192,12 @@ class Connections:
             self._here.tried = 1
             return None
         answer, self._here.body = found
+        self.done()
         return answer
+
+    def done(self) -> None:
+        """End this thread's call: nothing is learned of the requests after it."""
+        self._here.kind = None
 
     def _sign_as(self, context: dict[str, Any], **_: object) -> None:
         # Taken, not read: fetching the role's own credentials is a call as well.
@@ -385,6 +390,8 @@ class Conversation:
             unset = isinstance(error, (NoCredentialsError, NoRegionError))
             name = f"{service}:{operation}"
             raise SourceError(str(error), name, ADVICE if unset else "") from error
+        finally:
+            self.aws.done()
         self._count(answer)
         if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)

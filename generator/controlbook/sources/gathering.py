@@ -332,12 +332,8 @@ class _Asking:
         for resource in sorted(moved | (before - current.keys())):
             found += items_within(talk, place, resource, self.span)
         items, _ = in_order(found)
-        return Found(
-            survey=surveyed,
-            files=(),
-            items=items,
-            notes=[*surveyed.twins()],
-        )
+        notes = [*surveyed.twins()]
+        return Found(survey=surveyed, files=(), items=items, notes=notes)
 
 
 def _compliance(gathering: Gathering) -> tuple[AllTold, Bad]:

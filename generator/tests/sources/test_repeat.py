@@ -162,6 +162,23 @@ def test_times_are_asked_as_boto3_asks_them(server: Server) -> None:
     assert len(talk.queries) == 2
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_nothing_is_learned_of_what_others_ask_later(
+    server: Server, times: int
+) -> None:
+    """Another Region's request in its place would be evidence of another Region."""
+    talk = talking()
+    for _ in range(times):
+        ask(talk)
+    Conversation(talk.aws).ask(
+        "config", "describe_configuration_recorders", ("", "us-east-1")
+    )
+    ask(talk)
+    scopes = [row[2]["Authorization"].split("/")[2] for row in server.asked]
+    assert scopes == [*[REGION] * times, "us-east-1", REGION]
+    assert not by_boto3(server.asked[-1])
+
+
 def refused(handler: Handler) -> None:
     handler.reply(400, b'{"__type":"ThrottlingException","message":"slow down"}')
 
