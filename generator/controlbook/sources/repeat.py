@@ -74,6 +74,8 @@ _LISTED = {
     "ContinuationToken": "continuation-token",
 }
 """Parameters of ListObjectsV2, as its query names them."""
+_PARAMETERS = {"GetObject": {"Bucket", "Key"}, "ListObjectsV2": _LISTED.keys()}
+"""What is made into an address here; with more, boto3 asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ class Repeater:
 
     def knows(self, kind: Kind, parameters: Mapping[str, Any]) -> bool:
         """Tell whether boto3 has made such a request, which can be made of these."""
-        plain = kind.operation != "ListObjectsV2" or parameters.keys() <= _LISTED.keys()
-        return plain and kind in self._patterns
+        known = _PARAMETERS.get(kind.operation, parameters.keys())
+        return parameters.keys() <= known and kind in self._patterns
 
     def ask(
         self,

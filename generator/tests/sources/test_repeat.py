@@ -244,6 +244,15 @@ def test_an_object_comes_whole_or_boto3_gets_it(
     assert len({asked[1] for asked in server.asked}) == 1
 
 
+def test_what_is_not_written_here_boto3_asks(server: Server) -> None:
+    talk = talking()
+    get = {"Bucket": "b", "Key": "k"}
+    for more in ({}, {"VersionId": "7"}):
+        talk.ask("s3", "get_object", **get, **more)["Body"].read()
+    assert all(map(by_boto3, server.asked))
+    assert server.asked[1][1].endswith("versionId=7")
+
+
 def test_through_a_proxy_boto3_goes(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
