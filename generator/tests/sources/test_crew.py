@@ -86,7 +86,7 @@ def test_a_crew_reads_what_one_process_reads(
     monkeypatch.setattr(crew, "MANY", 1000)
     assert two_days(tmp_path / "alone") == by_crew
     assert len(crews) == 2
-    assert not multiprocessing.active_children()
+    assert childless()
 
 
 @pytest.mark.usefixtures("crowd")
@@ -110,7 +110,19 @@ def test_a_process_that_is_lost_loses_the_run_and_says_so(
             at.collect(FIRST)
         assert error.value.code is Exit.UNAVAILABLE
         assert not at.git
-        assert not multiprocessing.active_children()
+        assert childless()
+
+
+def childless() -> bool:
+    """Say that no process of ours lives: the pool's own thread reaps them as well.
+
+    Whichever of two threads loses that race finds the process gone a moment before the
+    other has written down that it is.
+    """
+    until = time.monotonic() + 5
+    while multiprocessing.active_children() and time.monotonic() < until:
+        time.sleep(0.01)
+    return not multiprocessing.active_children()
 
 
 def _die(*_: object) -> None:
