@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from weed import ADMIN, running
 
 from controlbook.sources import SourceError
@@ -144,6 +148,43 @@ def test_the_second_call_is_boto3s_first_once_more(server: Server, name: str) ->
     assert talk.aws_date is not None
     first_page, second_page = talk.kept
     assert first_page == second_page
+
+
+@pytest.mark.parametrize("token", ["", "session/+="], ids=["user", "role"])
+def test_botocore_would_sign_it_alike(
+    server: Server, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """SeaweedFS judges what is signed for S3; here it is botocore for all others."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    talk = talking()
+    for mark in ("", 'a+b/ä"é='):
+        talk.ask("config", "describe_configuration_recorders", ("", REGION))
+        talk.ask("cloudtrail", "lookup_events", ("", REGION), NextToken=mark)
+    keys = Credentials("k", "s", token or None)
+    for method, path, headers, body in server.asked:
+        words = headers["Authorization"].replace(",", "").split()
+        _, _, region, service, _ = words[1].split("/")
+        signed = words[2].removeprefix("SignedHeaders=").split(";")
+        assert {"host", "x-amz-date", "x-amz-target"} <= {*signed}
+        assert ("x-amz-security-token" in signed) == bool(token)
+        lower = {name.lower(): value for name, value in headers.items()}
+        request = AWSRequest(
+            method, f"http://{lower['host']}{path}", {n: lower[n] for n in signed}, body
+        )
+        request.context["timestamp"] = lower["x-amz-date"]
+        by = SigV4Auth(keys, service, region)
+        text = by.string_to_sign(request, by.canonical_request(request))
+        assert words[3] == f"Signature={by.signature(text, request)}"
+    assert [by_boto3(asked) for asked in server.asked] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("key", ["a/../b", "./a", "a/.", ".."])
+def test_a_path_that_curl_would_shorten_is_boto3s(server: Server, key: str) -> None:
+    talk = talking()
+    for name in ("plain", key, "a.b/..c"):
+        talk.ask("s3", "get_object", Bucket="b", Key=name)["Body"].read()
+    assert [by_boto3(asked) for asked in server.asked] == [True, True, False]
+    assert [row[1] for row in server.asked] == ["/b/plain", f"/b/{key}", "/b/a.b/..c"]
 
 
 def test_times_are_asked_as_boto3_asks_them(server: Server) -> None:
@@ -296,6 +337,18 @@ def learn(repeater: Repeater, kind: Kind, server: Server) -> None:
     method, path, headers, body = server.asked[0]
     url = f"https://localhost:{server.server_port}{path}"
     repeater.learn(kind, AWSRequest(method, url, headers, body))
+
+
+def test_ctrl_c_does_not_wait_for_an_answer(server: Server) -> None:
+    talk, answered = talking(), threading.Event()
+    ask(talk)
+    server.next = [lambda _handler: answered.wait(30) and None]
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ask(talk)
+    answered.set()
+    assert time.monotonic() - begun < 10
 
 
 def test_what_is_not_plain_is_boto3s(server: Server) -> None:
