@@ -14,6 +14,9 @@ Rules enforced here:
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
@@ -27,18 +30,21 @@ from .book import Sheet, book_of
 from .delivery import Bucket
 from .fold import Deployment, Fold, seeded
 from .gathering import Gathering, contributors, gather, seed_histories
-from .head import Head, behind_places, behind_since, counted, head_of
-from .late import corrected_by, take_in
+from .head import all_of, behind_places, behind_since, counted, head_of
+from .late import Late, corrected_by
 from .places import Known
 from .survey import Surveyed, ruled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from controlbook.model import Settings, Transition
+    from controlbook.model import RuleInstance, Settings, Transition
 
+    from .book import Book
     from .delivery import HistoryFile
+    from .head import Head, Rows
     from .items import Item
+    from .places import Found
 
 BAD = State.NON_COMPLIANT.value
 
@@ -88,10 +94,10 @@ class ConfigSource:
             talk=talk, settings=self.settings, bucket=self._bucket, watch=self._watch
         )
         places = sorted({place for _, scope in windows for place in scope.places})
-        last = head.looked or now
+        collected, last = head.collected, head.looked or now
 
         def known(place: Place) -> Known | None:
-            if place not in head.collected:
+            if place not in collected:
                 return None
             rows = ruled(head.rules.get(place, ()))
             return Known(
@@ -101,118 +107,166 @@ class ConfigSource:
 
         # Up to now, since a delivery may lie in the folder of the day it came.
         span = Interval(windows[0][0].start, now)
-        gather(gathering, places, span, known, head.book)
-        collection = _Collection(gathering, head, past)
-        yield from collection.correction(span.start)
-        for index, (window, scope) in enumerate(windows):
-            final = index == len(windows) - 1
-            yield collection.window(window, scope, final=final)
+        with closing(gather(gathering, places, span, known, head.book)) as arriving:
+            collection = _Collection(gathering, head, past, arriving)
+            for window, scope in windows:
+                final = window == windows[-1][0]
+                yield from collection.readings(window, scope, final=final)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Folded:
+    """What one window came to."""
+
+    window: Interval
+    transitions: list[Transition] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    files: list[HistoryFile] = field(default_factory=list)
+    """AWS's files with items of the window."""
+    records: list[bytes] = field(default_factory=list)
+    """Its items, as lines of a record pack."""
+
+    def add(self, place: Place, found: Found) -> None:
+        """Keep what a place that was folded gave."""
+        within = self.window.contains
+        self.places.append(place)
+        self.records += [item.record for item in found.items if within(item.at)]
+        self.files += [
+            file for file in found.files if any(within(item.at) for item in file.items)
+        ]
 
 
 class _Collection:
-    """Folds one gathering, window by window, onto the ledger's head."""
+    """Folds one gathering, window by window, onto the ledger's head.
 
-    def __init__(self, gathering: Gathering, head: Head, past: Past) -> None:
+    The first window is folded while places are still being read.
+    """
+
+    def __init__(
+        self, gathering: Gathering, head: Head, past: Past, arriving: Iterator[Place]
+    ) -> None:
+        """`arriving` names places in their order, each once it was read."""
         self.gathering = gathering
         self.head = head
         self.past = past
         self.notes: list[str] = []
+        """Of the window at hand."""
         self.complete = True
-        self._late: list[HistoryFile] = []
-        """Files that came late and changed nothing: stored all the same."""
+        self._arriving = arriving
+        self._arrived: Place = ("", "")
+        """The last place that was read."""
+        self._collected = head.collected
+        """Where what came late is looked for, with the first window."""
 
-    def correction(self, start: Instant) -> Iterator[Reading]:
-        """Correct the past by what reached the bucket after its run."""
-        if self.past.last is None:
-            return
-        gathering = self.gathering
-        files = {place: found.files for place, found in gathering.found.items()}
-        late = take_in(files, self.head, self.past, start)
-        self.notes += late.notes
-        self.complete = self.complete and late.complete
-        if not late.transitions:
-            self._late = late.files
-            return
-        run, window = corrected_by(late, self.past)
-        count = len(late.transitions)
-        self.notes.append(
-            f"{count} transition{'s' if count > 1 else ''} reached the delivery bucket"
-            f" after run {run.seq:06d} had closed its window"
-        )
-        items = [i for f in late.files for i in f.items if i.at < start]
-        yield self._reading(
-            kind="correction",
-            window=window,
-            corrects=run.seq,
-            expected=tuple(late.places),
-            collected=tuple(late.places),
-            transitions=tuple(sorted(late.transitions)),
-            packs=self._packs(late.files, (i.record for i in items), late.pack),
-        )
+    def readings(
+        self, window: Interval, scope: Scope, *, final: bool
+    ) -> Iterator[Reading]:
+        """Fold one window; what came late of the past is corrected before the first.
 
-    def window(self, window: Interval, scope: Scope, *, final: bool) -> Reading:
-        """Fold one window; the aggregator's view belongs to the final one."""
+        The aggregator's view belongs to the final one.
+        """
         gathering, head = self.gathering, self.head
+        late = Late(
+            head=head, past=self.past, start=window.start, collected=self._collected
+        )
+        self._collected = frozenset()
+        rules, book = dict(head.rules), head.book
         if window.start != head.end:
             # Nobody looked in between: nothing is known of the states at the start.
             head.collected = frozenset()
-        transitions: list[Transition] = []
-        folded: list[Place] = []
-        doubtful: list[Place] = []
-        packer = Packer()
-        scoped = frozenset(scope.places)
-        for place, line in head.book.with_all(scoped):
-            seen = place in scoped and place in gathering.found
-            if seen and not gathering.before_joining(place, window):
-                sheet = self._fold(place, line, window, transitions)
-                if sheet is not None:
-                    folded.append(place)
-                    line = sheet.line  # noqa: PLW2901 - the same, unless it moved
-                    # Evidence that contradicts itself is none; the next run reads
-                    # afresh. The aggregator's view belongs to the final window.
-                    if final and (
-                        self._unseen(place, window) or self._contradicted(sheet, window)
-                    ):
-                        doubtful.append(place)
-            if head.rules.get(place):
-                packer.add(line or Sheet(place).line)
-        states = packer.finish()
+        folded = _Folded(window=window)
+        states = self._fold_all(folded, late, frozenset(scope.places), final=final)
+        self.complete = self.complete and late.complete
+        if late.transitions:
+            yield self._correction(late, rules, book)
+        else:
+            # Files that came late and changed nothing: stored all the same.
+            folded.files += late.files
+            self.notes = [*late.notes, *self.notes]
+        head.book = book_of(states)
+        doubtful = self._doubtful(folded) if final else frozenset()
         missing = [row for p in scope.places for row in gathering.missing(p, window)]
         missing += [_without(place, window) for place in doubtful]
-        collected = tuple(place for place in folded if place not in set(doubtful))
+        collected = tuple(place for place in folded.places if place not in doubtful)
         head.collected = frozenset(collected)
         head.behind = behind_places(missing)
         head.end = window.end
         head.first = False
-        head.book = book_of(states)
-        self.notes = [*gathering.notes, *self.notes]
-        return self._reading(
+        if final:
+            folded.records += gathering.records
+            gathering.records = []
+        notes, self.notes = self.notes, []
+        yield self._reading(
             kind="regular" if final else "backfill",
             window=window,
             expected=scope.places,
             collected=collected,
             missing=tuple(sorted(missing)),
-            transitions=tuple(sorted(transitions)),
-            packs=self._window_packs(window, folded, states, final=final),
+            transitions=tuple(sorted(folded.transitions)),
+            packs=self._packs(
+                folded.files,
+                folded.records,
+                states if any(head.rules.values()) else None,
+            ),
+            complete=gathering.complete and self.complete,
+            rules=head.all_rules,
+            notes=tuple(dict.fromkeys([*gathering.notes, *notes])),
         )
 
-    def _window_packs(
-        self, window: Interval, places: list[Place], states: Pack, *, final: bool
-    ) -> Packs:
-        """Give the files with items of a window, and its items as records."""
-        gathering, found = self.gathering, self.gathering.found
-        files, self._late = self._late, []
-        records: list[bytes] = []
-        if final:
-            records, gathering.records = gathering.records, []
-        for place in places:
-            records += [i.record for i in found[place].items if window.contains(i.at)]
-            files += [
-                file
-                for file in found[place].files
-                if any(window.contains(item.at) for item in file.items)
-            ]
-        return self._packs(files, records, states)
+    def _fold_all(
+        self, folded: _Folded, late: Late, scoped: frozenset[Place], *, final: bool
+    ) -> Pack:
+        """Fold place after place, as they arrive; give the states at the end."""
+        packer, window = Packer(), folded.window
+        for place, opening in self.head.book.with_all(scoped | late.collected):
+            line, found = opening, self._found(place)
+            if found:
+                line = late.take_in(place, found.files, line)
+            joining = self.gathering.before_joining(place, window)
+            if found and place in scoped and not joining:
+                sheet = self._fold(place, line, window, folded.transitions)
+                if sheet is not None:
+                    line = sheet.line
+                    folded.add(place, found)
+                    if final:  # a large organisation has many
+                        found.items = found.files = ()
+            if self.head.rules.get(place):
+                packer.add(line or Sheet(place).line)
+        deque(self._arriving, maxlen=0)  # places of later windows
+        return packer.finish()
+
+    def _found(self, place: Place) -> Found | None:
+        """Give what a place gave, which may still have to arrive."""
+        while self._arrived < place:
+            self._arrived = next(self._arriving, place)
+        return self.gathering.found.get(place)
+
+    def _correction(
+        self, late: Late, rules: Mapping[Place, Rows], book: Book
+    ) -> Reading:
+        """Correct the past by what reached the bucket after its run."""
+        run, window = corrected_by(late, self.past)
+        count = len(late.transitions)
+        note = (
+            f"{count} transition{'s' if count > 1 else ''} reached the delivery bucket"
+            f" after run {run.seq:06d} had closed its window"
+        )
+        items = [i for f in late.files for i in f.items if i.at < late.start]
+        places = tuple(late.sheets)
+        return self._reading(
+            kind="correction",
+            window=window,
+            corrects=run.seq,
+            expected=places,
+            collected=places,
+            transitions=tuple(sorted(late.transitions)),
+            packs=self._packs(
+                late.files, (i.record for i in items), book.rewritten(late.sheets)
+            ),
+            complete=self.gathering.complete and late.complete,
+            rules=all_of({**rules, **late.rules}),
+            notes=tuple(dict.fromkeys([*late.notes, note])),
+        )
 
     def _packs(
         self,
@@ -230,14 +284,13 @@ class _Collection:
             *(("source", sources[digest]) for digest in sorted(sources)),
             *(("source", page) for page in pages),
             ("records", pack(set(records))),
-            *((("state", states),) if states and self.head.rules_anywhere else ()),
+            *((("state", states),) if states else ()),
         )
 
     def _reading(self, **fields: Any) -> Reading:  # noqa: ANN401 - Reading's own fields
         """Complete a reading by what every reading of one gathering shares."""
         gathering, talk = self.gathering, self.gathering.talk
         client = talk.aws.client("config", "", gathering.settings.region)
-        notes, self.notes = tuple(dict.fromkeys(self.notes)), []
         return Reading(
             **fields,
             aws_date=talk.aws_date or Instant(0),
@@ -245,10 +298,7 @@ class _Collection:
             endpoint=endpoint_of(client),
             pages=talk.pages,
             throttles=talk.throttles,
-            complete=gathering.complete and self.complete,
             queries=talk.queries,
-            rules=self.head.all_rules,
-            notes=notes,
             organizations_sha256=gathering.organizations_sha256,
         )
 
@@ -272,7 +322,8 @@ class _Collection:
                 histories = seed_histories(self.gathering, place, window.start)
             except ControlbookError as error:
                 self.gathering.failures[place] = str(error)
-                self.gathering.fail(error)
+                self.complete = False
+                self.notes.append(str(error))
                 return None
             fold = self._seeded(sheet, histories, deployment, window)
         elif items or deployment.removed:
@@ -333,27 +384,49 @@ class _Collection:
         self.notes.append(f"{where}: the aggregator shows verdicts, we got no {what}")
         return True
 
-    def _contradicted(self, sheet: Sheet, window: Interval) -> bool:
-        """Compare what the aggregator shows as NON_COMPLIANT with the folded states.
+    def _doubtful(self, folded: _Folded) -> frozenset[Place]:
+        """Give the places whose evidence contradicts itself: the next run reads afresh.
 
-        It counts resources, up to a cap; which they are is asked only where its count
-        is not ours.
+        The aggregator counts resources, up to a cap; which they are is asked only where
+        its count is not ours.
         """
-        gathering, place = self.gathering, sheet.place
-        if (gathering.sources or {})[place].status != "SUCCEEDED":
-            return False
+        places, window = folded.places, folded.window
+        blank = {place for place in places if self._unseen(place, window)}
+        suspect = {
+            place: rules
+            for place in places
+            if place not in blank and (rules := self._miscounted(place))
+        }
+        sheets = self.head.book.pick(suspect)
+        notes = {
+            place: [
+                note
+                for rule, key in rules
+                for note in self._contradictions(sheets[place], window, rule, key)
+            ]
+            for place, rules in suspect.items()
+        }
+        said = [note for of_place in notes.values() for note in of_place]
+        self.complete = self.complete and not said
+        self.notes += said
+        return frozenset(blank | {place for place in notes if notes[place]})
+
+    def _miscounted(self, place: Place) -> list[tuple[str, str]]:
+        """Give the rules, as deployed, of which the aggregator counts other resources.
+
+        With their keys.
+        """
+        gathering = self.gathering
+        bad = gathering.bad.get(place, {})
+        if not bad or (gathering.sources or {})[place].status != "SUCCEEDED":
+            return []
         rows = {row.key: row for row in self.head.rules[place]}
-        names = gathering.found[place].survey.named(self.head.rules[place])
-        notes: list[str] = []
-        for rule, count in gathering.bad.get(place, {}).items():
-            key = names.get(rule, "")
-            ours = dict(rows[key].counts).get(BAD, 0) if key in rows else 0
-            if count != ours:
-                notes += self._contradictions(sheet, window, rule, key)
-        if notes:
-            self.complete = False
-            self.notes += notes
-        return bool(notes)
+        keys = gathering.found[place].survey.named(self.head.rules[place])
+        return [
+            (rule, keys.get(rule, ""))
+            for rule, count in bad.items()
+            if count != _bad_in(rows.get(keys.get(rule, "")))
+        ]
 
     def _contradictions(
         self, sheet: Sheet, window: Interval, rule: str, key: str
@@ -374,6 +447,11 @@ class _Collection:
                 f" before, the history says {row[2] if row else 'nothing'}"
             )
         return notes
+
+
+def _bad_in(row: RuleInstance | None) -> int:
+    """Say how many resources are NON_COMPLIANT under a rule by its row."""
+    return dict(row.counts).get(BAD, 0) if row else 0
 
 
 def _without(place: Place, window: Interval) -> Missing:

@@ -28,7 +28,7 @@ from . import SourceError
 from .aws import Conversation, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from concurrent.futures import Future
 
     from controlbook.vault.packs import Pack
@@ -62,7 +62,7 @@ def processes(places: int) -> int:
     return min(cores, CREW) if places >= MANY and cores > 1 else 0
 
 
-def batches(errand: Errand, asked: Iterable[Asked], size: int) -> Iterator[Batch]:
+def batches(errand: Errand, asked: Iterable[Asked], size: int) -> Generator[Batch]:
     """Let a number of processes read places; SourceError where one of them is lost."""
     waiting: deque[Future[Batch]] = deque()
     following = iter(asked)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything one collection of the `config` stream asks, before anything is folded.
+"""Everything one collection of the `config` stream asks.
 
 Rules enforced here:
 - what is expected comes from the assessments' scope, joined with Organizations, never
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from sys import intern
@@ -31,7 +32,7 @@ from .resource_history import items_before, items_within
 from .survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from controlbook.errors import ControlbookError
     from controlbook.model import Settings
@@ -185,9 +186,10 @@ def gather(
     span: Interval,
     known: Callable[[Place], Known | None],
     book: Book,
-) -> None:
-    """Ask everything that the windows of a span need.
+) -> Generator[Place]:
+    """Ask everything that the windows of a span need, and say which place was read.
 
+    Places come in their order. What the aggregator says is there after the last.
     `known` tells of a place that the last run collected, `book` holds the states.
     Raises SourceError only where AWS cannot be talked to at all.
     """
@@ -200,21 +202,22 @@ def gather(
     own, role = identity["Account"], gathering.talk.aws.role
     if not gathering.bucket:
         asking = _Asking(gathering, span, book, own, role)
-        _take_all(gathering, map(asking.answer, pairs), len(asked))
+        yield from _taken(gathering, map(asking.answer, pairs), len(asked))
         _compare(gathering, lambda: _compliance(gathering))
         return
     errand = Errand(bucket=gathering.bucket, span=span, own=own, role=role)
     size = processes(len(asked))
     if not size:
-        _take_all(gathering, errand.run(gathering.talk, pairs), len(asked))
+        with closing(errand.run(gathering.talk, pairs)) as answers:
+            yield from _taken(gathering, answers, len(asked))
         _compare(gathering, lambda: _compliance(gathering))
         return
     # What the aggregator says is read meanwhile.
     beside = ThreadPoolExecutor(1)
     try:
         compliance = beside.submit(_compliance, gathering)
-        read = _accounted(gathering, batches(errand, pairs, size))
-        _take_all(gathering, read, len(asked))
+        with closing(batches(errand, pairs, size)) as read:
+            yield from _taken(gathering, _accounted(gathering, read), len(asked))
         _compare(gathering, compliance.result)
     except BaseException:
         gathering.talk.end()
@@ -237,7 +240,7 @@ def _accounted(gathering: Gathering, read: Iterable[Batch]) -> Iterator[Answer]:
         yield from batch.answers
 
 
-def _take_all(gathering: Gathering, answers: Iterable[Answer], of: int) -> None:
+def _taken(gathering: Gathering, answers: Iterable[Answer], of: int) -> Iterator[Place]:
     for done, (place, found) in enumerate(answers, 1):
         if isinstance(found, SourceError):
             gathering.failures[place] = str(found)
@@ -248,6 +251,7 @@ def _take_all(gathering: Gathering, answers: Iterable[Answer], of: int) -> None:
             gathering.complete = gathering.complete and not found.contradictory
         gathering.put_away()
         gathering.watch(done, of)
+        yield place
 
 
 def _organizations(gathering: Gathering) -> None:

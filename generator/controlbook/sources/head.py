@@ -54,13 +54,13 @@ class Head:
     @property
     def all_rules(self) -> Rows:
         """Every rule instance, by key."""
-        rows = (row for rows in self.rules.values() for row in rows)
-        return tuple(sorted(rows, key=lambda row: row.key))
+        return all_of(self.rules)
 
-    @property
-    def rules_anywhere(self) -> bool:
-        """Tell whether any rule is known, so that there are states to keep."""
-        return any(self.rules.values())
+
+def all_of(rules: Mapping[Place, Rows]) -> Rows:
+    """Give the rule instances of all places, by key."""
+    rows = (row for rows in rules.values() for row in rows)
+    return tuple(sorted(rows, key=lambda row: row.key))
 
 
 def head_of(past: Past) -> Head:

@@ -15,21 +15,17 @@ from typing import TYPE_CHECKING
 
 from controlbook.timeline import DAY, Interval, iso
 
-from .book import book_of
+from .book import Sheet
 from .fold import Deployment, Fold
 from .head import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from controlbook.model import RuleInstance, Run, Transition
     from controlbook.timeline import Instant
-    from controlbook.vault.packs import Pack
 
     from . import Past, Place
-    from .book import Sheet
     from .delivery import HistoryFile
-    from .head import Head
+    from .head import Head, Rows
 
     Moment = tuple[str, Instant]
     """A resource, and when it changed."""
@@ -39,108 +35,101 @@ if TYPE_CHECKING:
 class Late:
     """What came late, and what it changes."""
 
+    head: Head
+    past: Past
+    start: Instant
+    """Of the first window: what was captured before may be late."""
+    collected: frozenset[Place]
+    """What the last run collected; elsewhere nothing is late."""
     files: list[HistoryFile] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
-    """Where the transitions are."""
+    sheets: dict[Place, Sheet] = field(default_factory=dict)
+    """Where the transitions are, and the states after them."""
+    rules: dict[Place, Rows] = field(default_factory=dict)
+    """Their rule rows."""
     notes: list[str] = field(default_factory=list)
     complete: bool = True
-    pack: Pack | None = None
-    """The states after it, where there are transitions."""
+    _stored: dict[int, frozenset[str]] = field(default_factory=dict)
+    _known: dict[int, dict[Place, set[Moment]]] = field(default_factory=dict)
+
+    def take_in(
+        self, place: Place, files: tuple[HistoryFile, ...], line: bytes
+    ) -> bytes:
+        """Move a place by what was captured before `start` and not taken in yet.
+
+        `line` are its states; given is what they are then.
+        """
+        if place not in self.collected:
+            return line
+        fresh = [file for file in files if self._is_new(file)]
+        if not fresh:
+            return line
+        self.files += fresh
+        sheet = Sheet(place, line)
+        rows = self.head.rules.get(place, ())
+        items = sorted({item for file in fresh for item in file.items})
+        known = self._moments(place, items[0].at)
+        opening = sheet.of({item.resource for item in items})
+        fold = Fold(opening, _as_ledger_knows(rows))
+        for item in items:
+            if item.at >= self.start or (item.resource, item.at) in known:
+                continue
+            standing = fold.of(item.resource).values()
+            before_all = item.at < self.past.runs[0].window.start
+            if before_all or any(row.since > item.at for row in standing):
+                if _claimed(self.past, place, item.at):
+                    self.complete = False
+                self.notes.append(
+                    f"{' '.join(place)}: a late item of {item.resource}, captured"
+                    f" {iso(item.at)}, lies before what is known and was not taken in"
+                )
+                continue
+            fold.add(item)
+        moves = fold.transitions
+        if not moves:
+            return line
+        sheet.replace(opening, fold.states)
+        moved = sheet.under({move.instance for move in moves})
+        rows = counted({row.key: row for row in rows}, rows, moved)
+        self.head.rules[place] = self.rules[place] = rows
+        self.transitions += moves
+        self.sheets[place] = sheet
+        return sheet.line
+
+    def _is_new(self, file: HistoryFile) -> bool:
+        """Tell whether a file speaks of before the start, and no run stored it."""
+        first = min((item.at for item in file.items), default=self.start)
+        return first < self.start and not any(
+            file.pack.sha256 in self._objects(run)
+            for run in self.past.runs
+            # A run stores what is written until it looks, a day after its window at
+            # most.
+            if run.window.end + DAY > first
+        )
+
+    def _objects(self, run: Run) -> frozenset[str]:
+        if run.seq not in self._stored:
+            stored = frozenset(row.sha256 for row in self.past.objects(run))
+            self._stored[run.seq] = stored
+        return self._stored[run.seq]
+
+    def _moments(self, place: Place, first: Instant) -> set[Moment]:
+        """Give the changes of a place that the ledger has of the time since `first`."""
+        found: set[Moment] = set()
+        for run in self.past.runs:
+            if run.window.end > first:
+                if run.seq not in self._known:
+                    self._known[run.seq] = _moments_of(run)
+                found |= self._known[run.seq].get(place, set())
+        return found
 
 
-def take_in(
-    files: Mapping[Place, tuple[HistoryFile, ...]],
-    head: Head,
-    past: Past,
-    start: Instant,
-) -> Late:
-    """Move the head by what was captured before `start` and not taken in yet."""
-    late = Late()
-    seen = _stored(files, past, start)
-    fresh: dict[Place, list[HistoryFile]] = {}
-    for place in sorted(files.keys() & head.collected):
-        for file in files[place]:
-            if file.pack.sha256 not in seen and any(i.at < start for i in file.items):
-                fresh.setdefault(place, []).append(file)
-                late.files.append(file)
-    if not fresh:
-        return late
-    sheets = head.book.pick(fresh)
-    known = _known(past, late.files)
-    for place, sheet in sheets.items():
-        done = known.get(place, set())
-        moved = _of_place(sheet, fresh[place], head, past, (start, done), late)
-        if moved:
-            late.transitions += moved
-            late.places.append(place)
-    if late.transitions:
-        late.pack = head.book.rewritten({place: sheets[place] for place in late.places})
-        head.book = book_of(late.pack)
-    return late
-
-
-def _stored(
-    files: Mapping[Place, tuple[HistoryFile, ...]], past: Past, start: Instant
-) -> set[str]:
-    """Give what the runs stored that may have stored one of these files."""
-    times = [item.at for own in files.values() for file in own for item in file.items]
-    if min(times, default=start) >= start:
-        return set()
-    return {
-        stored.sha256
-        for run in past.runs
-        # A run stores what is written until it looks, a day after its window at most.
-        if run.window.end + DAY > min(times)
-        for stored in past.objects(run)
-    }
-
-
-def _known(past: Past, files: list[HistoryFile]) -> dict[Place, set[Moment]]:
-    """Give the changes that the ledger has of the time that files speak of."""
-    first = min(item.at for file in files for item in file.items)
+def _moments_of(run: Run) -> dict[Place, set[Moment]]:
     found: dict[Place, set[Moment]] = {}
-    for run in past.runs:
-        if run.window.end > first:
-            for move in run.transitions:
-                place = (move.account, move.region)
-                found.setdefault(place, set()).add((move.resource, move.at))
+    for move in run.transitions:
+        place = (move.account, move.region)
+        found.setdefault(place, set()).add((move.resource, move.at))
     return found
-
-
-def _of_place(
-    sheet: Sheet,
-    files: list[HistoryFile],
-    head: Head,
-    past: Past,
-    bounds: tuple[Instant, set[Moment]],
-    late: Late,
-) -> tuple[Transition, ...]:
-    place = sheet.place
-    start, known = bounds
-    rows = head.rules.get(place, ())
-    items = sorted({item for file in files for item in file.items})
-    opening = sheet.of({item.resource for item in items})
-    fold = Fold(opening, _as_ledger_knows(rows))
-    for item in items:
-        if item.at >= start or (item.resource, item.at) in known:
-            continue
-        standing = fold.of(item.resource).values()
-        before_all = item.at < past.runs[0].window.start
-        if before_all or any(row.since > item.at for row in standing):
-            if _claimed(past, place, item.at):
-                late.complete = False
-            late.notes.append(
-                f"{' '.join(place)}: a late item of {item.resource}, captured"
-                f" {iso(item.at)}, lies before what is known and was not taken in"
-            )
-            continue
-        fold.add(item)
-    sheet.replace(opening, fold.states)
-    rules = {row.key: row for row in rows}
-    moved = sheet.under({move.instance for move in fold.transitions})
-    head.rules[place] = counted(rules, rows, moved)
-    return fold.transitions
 
 
 def _as_ledger_knows(rows: tuple[RuleInstance, ...]) -> Deployment:

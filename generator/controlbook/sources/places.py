@@ -22,7 +22,7 @@ from .items import in_order
 from .survey import Survey, Surveyed, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from controlbook.timeline import Interval
 
@@ -77,7 +77,7 @@ class Errand:
     role: str
     """The role in the other accounts; empty: there is none."""
 
-    def run(self, talk: Conversation, asked: Iterable[Asked]) -> Iterator[Answer]:
+    def run(self, talk: Conversation, asked: Iterable[Asked]) -> Generator[Answer]:
         """Read places, several at a time; their answers come in the order asked."""
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             try:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controlbook.digest import merkle_root
@@ -65,11 +67,20 @@ class Ruled(NamedTuple):
     status: str
 
 
+_SHAPE = attrgetter(*Ruled._fields)
+
+
 def ruled(rows: Iterable[RuleInstance]) -> tuple[Ruled, ...]:
-    """Give what looking for changes needs of the ledger's rule rows."""
-    return tuple(
-        Ruled(row.deployed_as, row.identifier, row.trigger, row.status) for row in rows
-    )
+    """Give what looking for changes needs of the ledger's rule rows.
+
+    Where a baseline is deployed everywhere it is one value, sent to a process once.
+    """
+    return _ruled(tuple(map(_SHAPE, rows)))
+
+
+@lru_cache(maxsize=64)
+def _ruled(shape: tuple[tuple[str, ...], ...]) -> tuple[Ruled, ...]:
+    return tuple(map(Ruled._make, shape))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
