@@ -181,7 +181,7 @@ def _check_all(values: Iterable[object]) -> None:
         elif kind is dict:
             _check_keys(value)  # type: ignore[arg-type]
             _check_all(value.values())  # type: ignore[attr-defined]
-        elif kind is list:
+        elif kind is list or kind is tuple:
             _check_all(value)  # type: ignore[arg-type]
         elif kind is not int or not -LIMIT <= value <= LIMIT:  # type: ignore[operator]
             _check(value)

@@ -16,7 +16,7 @@ import os
 import threading
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -164,7 +164,8 @@ class Connections:
         """Make a call as boto3 made one like it; None: it is boto3's to make.
 
         The answer is boto3's, but that QUICK listings are the JSON's own. What was
-        asked in vain is counted as tried before.
+        asked in vain is counted as tried before. Raises what boto3 raises where the
+        role cannot be assumed.
         """
         self._here.tried = 0
         account, region = place
@@ -176,17 +177,14 @@ class Connections:
         model = self.client(service, "", region).meta.service_model
         quick = operation in QUICK
         output = None if quick else model.operation_model(operation).output_shape
-        try:
-            keys = (
-                self._role_in(account)
-                if account and self.role
-                else self._own.get_credentials()
-            )
-            frozen = keys and keys.get_frozen_credentials()
-        except (BotoCoreError, ClientError):
-            frozen = None
-        if not frozen:
+        keys = (
+            self._role_in(account)
+            if account and self.role
+            else self._own.get_credentials()
+        )
+        if not keys:
             return None
+        frozen = keys.get_frozen_credentials()
         found = self._repeater.ask(kind, parameters, frozen, output)
         if found is None:
             self._here.tried = 1
@@ -239,7 +237,7 @@ class Connections:
         with self._lock:
             if account not in self._roles:
                 fetcher = AssumeRoleCredentialFetcher(
-                    client_creator=lambda *_, **__: self.client("sts"),
+                    client_creator=lambda *_, **__: _Assuming(self),  # type: ignore[arg-type] # all that is asked of it
                     source_credentials=self._own.get_credentials(),
                     role_arn=f"arn:{self._partition()}:iam::{account}:role/{self.role}",
                     extra_args={"RoleSessionName": "controlbook"},
@@ -248,6 +246,18 @@ class Connections:
                     method="assume-role", refresh_using=fetcher.fetch_credentials
                 )
             return self._roles[account]
+
+    def assumed(self, parameters: Mapping[str, Any]) -> Answer:
+        """Assume a role, on the way to another answer."""
+        here = self._here
+        held = here.kind, here.key, here.tried
+        try:
+            given = self.repeat("sts", "AssumeRole", ("", ""), parameters)
+            answer: Answer = given or self.client("sts").assume_role(**parameters)
+        finally:
+            here.kind, here.key, here.tried = held
+            here.body = b""  # a key, which nobody keeps
+        return answer
 
     def _partition(self) -> str:
         region = self.client("sts").meta.region_name or ""
@@ -266,6 +276,16 @@ class _Here(threading.local):
     """What is learned of the next request; its object's key."""
     key = ""
     tried = 0
+
+
+class _Assuming:
+    """STS, as botocore asks it for a role's credentials."""
+
+    def __init__(self, aws: Connections) -> None:
+        self._aws = aws
+
+    def assume_role(self, **parameters: object) -> Answer:
+        return self._aws.assumed(parameters)
 
 
 class _Acting:
@@ -369,18 +389,16 @@ class Conversation:
         with self._lock:
             self._remember(service, operation, parameters)
         quick = self._plain and operation in QUICK
-        if self._plain and operation in REPEATED:
-            repeated = self.aws.repeat(service, operation, place, parameters)
-            if repeated is not None:
-                self._count(repeated)
-                if service not in NOT_KEPT:
-                    self._keep(service, operation, place, parameters)
-                return repeated
-            with self._lock:
-                self.throttles += self.aws.tried
-        self.aws.leave(plain=quick)
+        answer: Answer | None = None
         try:
-            answer: Answer = getattr(client, method)(**parameters)
+            if self._plain and operation in REPEATED:
+                answer = self.aws.repeat(service, operation, place, parameters)
+                with self._lock:
+                    self.throttles += self.aws.tried
+                quick = quick and answer is None
+            if answer is None:
+                self.aws.leave(plain=quick)
+                answer = getattr(client, method)(**parameters)
         except ClientError as error:
             self._count(error.response)
             if service not in NOT_KEPT:
@@ -392,10 +410,11 @@ class Conversation:
             raise SourceError(str(error), name, ADVICE if unset else "") from error
         finally:
             self.aws.done()
-        self._count(answer)
+        found: Answer = answer
+        self._count(found)
         if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)
-        return answer | self._quickly(operation) if quick else answer
+        return found | self._quickly(operation) if quick else found
 
     def _quickly(self, operation: str) -> Answer:
         """Read the last answer as plain JSON."""
@@ -494,7 +513,7 @@ class Conversation:
         self.throttles += meta.get("RetryAttempts", 0)
         date = meta.get("HTTPHeaders", {}).get("date")
         if date:
-            self.answered = from_datetime(parsedate_to_datetime(date))
+            self.answered = _moment(date)
             self.aws_date = self.aws_date or self.answered
 
     def _keep(
@@ -509,10 +528,8 @@ class Conversation:
             "account": place[0],
             "region": place[1],
             "parameters": {name: _plain(value) for name, value in parameters.items()},
-            "body": self.aws.body.decode("utf-8", "surrogateescape"),
         }
-        # Escaped to ASCII, so that the body's own bytes come back whatever they are.
-        line = json.dumps(page, sort_keys=True).encode()
+        line = _page(page, self.aws.body)
         with self._lock:
             self.kept.append(line)
             self._held += len(line)
@@ -524,6 +541,18 @@ class Conversation:
                 return []
             taken, self.kept, self._held = self.kept, [], 0
         return taken
+
+
+def _page(told: Mapping[str, object], body: bytes) -> bytes:
+    """Write an answer and what was asked as a line from which its bytes come back."""
+    try:
+        return orjson.dumps(
+            {**told, "body": body.decode()}, option=orjson.OPT_SORT_KEYS
+        )
+    except ValueError:
+        # No UTF-8: `json` escapes what stands for such bytes.
+        text = body.decode("utf-8", "surrogateescape")
+        return json.dumps({**told, "body": text}, sort_keys=True).encode()
 
 
 class ExpiredTokenError(SourceError):
@@ -547,6 +576,12 @@ def _refused(
     name = " ".join(filter(None, (f"{service}:{operation}", *place)))
     kind = ExpiredTokenError if code in _EXPIRED else SourceError
     return kind(str(error), name, answer=code)
+
+
+@lru_cache(maxsize=8)
+def _moment(date: str) -> Instant:
+    """Read the date of an answer; those of one second say the same."""
+    return from_datetime(parsedate_to_datetime(date))
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from controlbook.errors import ControlbookError
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from .places import Found
 
 BAD = State.NON_COMPLIANT.value
+ORDER = attrgetter("at", "instance", "resource")
+"""Transitions' own order: no two of a window agree in all three."""
 
 Packs = tuple[tuple[str, Pack], ...]
 """(role, pack)"""
@@ -202,7 +205,7 @@ class _Collection:
             expected=scope.places,
             collected=collected,
             missing=tuple(sorted(missing)),
-            transitions=tuple(sorted(folded.transitions)),
+            transitions=tuple(sorted(folded.transitions, key=ORDER)),
             packs=self._packs(
                 folded.files,
                 folded.records,
@@ -420,12 +423,14 @@ class _Collection:
         bad = gathering.bad.get(place, {})
         if not bad or (gathering.sources or {})[place].status != "SUCCEEDED":
             return []
-        rows = {row.key: row for row in self.head.rules[place]}
-        keys = gathering.found[place].survey.named(self.head.rules[place])
+        rows = self.head.rules[place]
+        keys = gathering.found[place].survey.named(rows, bad)
+        named = set(keys.values())
+        ours = {row.key: _bad_in(row) for row in rows if row.key in named}
         return [
             (rule, keys.get(rule, ""))
             for rule, count in bad.items()
-            if count != _bad_in(rows.get(keys.get(rule, "")))
+            if count != ours.get(keys.get(rule, ""), 0)
         ]
 
     def _contradictions(
@@ -449,9 +454,9 @@ class _Collection:
         return notes
 
 
-def _bad_in(row: RuleInstance | None) -> int:
+def _bad_in(row: RuleInstance) -> int:
     """Say how many resources are NON_COMPLIANT under a rule by its row."""
-    return dict(row.counts).get(BAD, 0) if row else 0
+    return dict(row.counts).get(BAD, 0)
 
 
 def _without(place: Place, window: Interval) -> Missing:

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from .aws import Told
     from .places import Answer, Asked, Errand
 
-BATCH = 200
+BATCH = 100
 """So many places go to a process at a time; their pages make one pack."""
-MANY = 2 * BATCH
+MANY = 4 * BATCH
 """From so many places on it is worth the processes."""
 CREW = 4
 """Never more processes than this: each takes about 100 MiB."""

@@ -98,7 +98,7 @@ class Fold:
     @property
     def transitions(self) -> tuple[Transition, ...]:
         """What changed so far, in order."""
-        return tuple(sorted(self._moves.values()))
+        return tuple(self._moves[key] for key in sorted(self._moves))
 
     def of(self, resource: str) -> Mapping[str, Standing]:
         """Give a resource's states by rule instance."""

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from controlbook.digest import canonical, digest_of
@@ -53,8 +52,9 @@ SELECT = (
 )
 
 
-HELD = 32 * 1024 * 1024
-"""So many bytes of pages are held before they are packed."""
+HELD = 8 * 1024 * 1024
+"""So many bytes of pages are held before they are packed, and packing holds as many
+again."""
 BAD = State.NON_COMPLIANT.value
 Told = tuple[str, str, int, str]
 """(rule as deployed, compliance, resources that cause it, whether there are more)"""
@@ -358,7 +358,8 @@ def _compliance(gathering: Gathering) -> tuple[AllTold, Bad]:
             for row in page["AggregateComplianceByConfigRules"]:
                 place = (row["AccountId"], row["AwsRegion"])
                 line = _told(row)
-                told.setdefault(place, []).append(same.setdefault(line, line))
+                line = same.setdefault(line, line)
+                told.setdefault(place, []).append(line)
                 if line[1] == BAD:
                     count = CAPPED if line[3] == "yes" else line[2]
                     bad.setdefault(place, {})[line[0]] = count
@@ -393,8 +394,8 @@ def _told(row: Mapping[str, Any]) -> Told:
     compliance = row["Compliance"]
     count = compliance.get("ComplianceContributorCount", {})
     return (
-        intern(row["ConfigRuleName"]),
-        intern(compliance["ComplianceType"]),
+        row["ConfigRuleName"],
+        compliance["ComplianceType"],
         count.get("CappedCount", 0),
         "yes" if count.get("CapExceeded") else "no",
     )

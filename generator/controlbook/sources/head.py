@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import orjson
@@ -60,7 +61,7 @@ class Head:
 def all_of(rules: Mapping[Place, Rows]) -> Rows:
     """Give the rule instances of all places, by key."""
     rows = (row for rows in rules.values() for row in rows)
-    return tuple(sorted(rows, key=lambda row: row.key))
+    return tuple(sorted(rows, key=attrgetter("key")))
 
 
 def head_of(past: Past) -> Head:

@@ -27,6 +27,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+from xml.etree import ElementTree as ET
 
 import orjson
 import pycurl  # type: ignore[import-untyped] # ships no types
@@ -82,8 +83,13 @@ _LISTED = {
     "ContinuationToken": "continuation-token",
 }
 """Parameters of ListObjectsV2, as its query names them."""
-_PARAMETERS = {"GetObject": {"Bucket", "Key"}, "ListObjectsV2": _LISTED.keys()}
-"""What is made into an address here; with more, boto3 asks."""
+_PARAMETERS = {
+    "AssumeRole": {"RoleArn", "RoleSessionName"},
+    "GetObject": {"Bucket", "Key"},
+    "ListObjectsV2": _LISTED.keys(),
+}
+"""What is made into an address or a form here; with more, boto3 asks."""
+_ASSUMING = {"Action": "AssumeRole", "Version": "2011-06-15"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,10 @@ class Repeater:
         wire = self._wires.wire
         # Connections stay open; everything else is as if nothing had been asked before.
         wire.reset()
+        if threading.current_thread() is threading.main_thread():
+            # Called every second, which is when Ctrl-C is noticed.
+            wire.setopt(pycurl.NOPROGRESS, False)  # noqa: FBT003 - libcurl's way
+            wire.setopt(pycurl.XFERINFOFUNCTION, lambda *_: 0)
         if pattern.method == "POST":
             wire.setopt(pycurl.POSTFIELDS, data)
         for option, value in {
@@ -184,7 +194,7 @@ class Repeater:
             pycurl.USERNAME: credentials.access_key,
             pycurl.PASSWORD: credentials.secret_key,
             pycurl.WRITEFUNCTION: answer.write,
-            pycurl.HEADERFUNCTION: answer.read_header,
+            pycurl.HEADERFUNCTION: answer.lines.append,
             **self._limits,
         }.items():
             wire.setopt(option, value)
@@ -211,12 +221,9 @@ class Repeater:
             pycurl.MAXCONNECTS: CONNECTIONS,
             pycurl.MAXFILESIZE_LARGE: MAX_OBJECT,
             pycurl.NETRC: pycurl.NETRC_IGNORED,
-            pycurl.NOPROGRESS: False,
             pycurl.NOSIGNAL: True,
             pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
             pycurl.PROXY: "",
-            # Called every second, which is when Ctrl-C is noticed.
-            pycurl.XFERINFOFUNCTION: lambda *_: 0,
         }
 
 
@@ -232,9 +239,16 @@ class _Arriving:
 
     def __init__(self) -> None:
         self.body: list[bytes] = []
-        self.headers: dict[str, str] = {}
-        """By their names in small letters."""
+        self.lines: list[bytes] = []
+        """Of the header."""
         self._size = 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers by their names in small letters."""
+        text = b"".join(self.lines).decode("latin-1")
+        pairs = (line.partition(":") for line in text.splitlines())
+        return {name.lower(): value.strip() for name, _, value in pairs}
 
     def write(self, part: bytes) -> int:
         """Take a part of the body; more than an object has is refused."""
@@ -243,11 +257,6 @@ class _Arriving:
             return 0
         self.body.append(part)
         return len(part)
-
-    def read_header(self, line: bytes) -> None:
-        """Take a header."""
-        name, _, value = line.decode("latin-1").partition(":")
-        self.headers[name.lower()] = value.strip()
 
 
 def _asked(
@@ -261,6 +270,8 @@ def _asked(
         asked = {_LISTED[name]: parameters[name] for name in parameters}
         asked.pop("")
         url += "?" + urlencode({"list-type": "2", **asked}, quote_via=quote, safe="~")
+    elif kind.operation == "AssumeRole":
+        data = urlencode({**_ASSUMING, **parameters}).encode()
     else:
         data = orjson.dumps(
             parameters, default=_seconds, option=orjson.OPT_PASSTHROUGH_DATETIME
@@ -282,16 +293,40 @@ def _read(
             return None
         read: Answer = {"ContentLength": len(body), "Body": io.BytesIO(body)}
     else:
-        xml = kind.service == "s3"
         given = {"body": body, "headers": {}, "status_code": HTTPStatus.OK}
         try:
-            # botocore takes what is no JSON for an empty answer.
-            read = {} if xml else orjson.loads(body)
-            if output is not None:
-                read = _PARSERS["rest-xml" if xml else "json"].parse(given, output)
-        except (ResponseParserError, ValueError):
+            if kind.service == "s3":
+                read = _listed(body)
+            elif kind.service == "sts":
+                read = _PARSERS["query"].parse(given, output)
+            else:
+                # botocore takes what is no JSON for an empty answer.
+                read = orjson.loads(body)
+                if output is not None:
+                    read = _PARSERS["json"].parse(given, output)
+        except (ResponseParserError, ET.ParseError, LookupError, ValueError):
             return None
     return {**read, "ResponseMetadata": meta}
+
+
+def _listed(body: bytes) -> Answer:
+    """Read what is used of a ListObjectsV2 answer; of very many, most say nothing."""
+    root = ET.fromstring(body)  # noqa: S314 - as botocore reads it
+    space = root.tag.removesuffix("ListBucketResult")
+    if root.tag == space or root.find(f"{space}EncodingType") is not None:
+        message = f"{root.tag} is another answer"
+        raise ValueError(message)
+    found: Answer = {
+        "Contents": [
+            {
+                "Key": row.findtext(f"{space}Key") or "",
+                "LastModified": _moment(row.findtext(f"{space}LastModified") or ""),
+            }
+            for row in root.findall(f"{space}Contents")
+        ]
+    }
+    token = root.findtext(f"{space}NextContinuationToken")
+    return {**found, "NextContinuationToken": token} if token else found
 
 
 def _moment(value: str) -> datetime:
@@ -305,7 +340,7 @@ def _moment(value: str) -> datetime:
 def _parsers() -> dict[str, Any]:
     factory = ResponseParserFactory()
     factory.set_parser_defaults(timestamp_parser=_moment)
-    return {name: factory.create_parser(name) for name in ("json", "rest-xml")}
+    return {name: factory.create_parser(name) for name in ("json", "query")}
 
 
 _PARSERS = _parsers()

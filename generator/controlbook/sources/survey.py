@@ -38,7 +38,7 @@ from .fold import Deployment
 from .items import TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from . import Place
     from .aws import Conversation
@@ -75,7 +75,7 @@ def ruled(rows: Iterable[RuleInstance]) -> tuple[Ruled, ...]:
 
     Where a baseline is deployed everywhere it is one value, sent to a process once.
     """
-    return _ruled(tuple(map(_SHAPE, rows)))
+    return _ruled(tuple(sorted(map(_SHAPE, rows))))
 
 
 @lru_cache(maxsize=64)
@@ -143,14 +143,16 @@ class Survey:
             end = Instant(min(self.started or end, end))
         return Interval(Instant(begin), end) if begin < end else None
 
-    def named(self, rows: Iterable[RuleInstance]) -> dict[str, str]:
-        """Map the names of the deployed rules to the keys of their instances.
+    def named(
+        self, rows: Iterable[RuleInstance], names: Container[str]
+    ) -> dict[str, str]:
+        """Map some names of deployed rules to the keys of their instances.
 
         `rows` are the place's as the ledger has them.
         """
-        if self.rules is None:
-            return {row.deployed_as: row.key for row in rows}
-        return {d.instance.deployed_as: d.instance.key for d in self.rules}
+        if self.rules is not None:
+            rows = (deployed.instance for deployed in self.rules)
+        return {row.deployed_as: row.key for row in rows if row.deployed_as in names}
 
     def deployment(
         self, window: Interval, before: Iterable[RuleInstance]
@@ -420,8 +422,7 @@ def _status(row: Row) -> str:
         return "ok"
     if not row.get("FirstEvaluationStarted"):
         return "never-evaluated"
-    failed = _moment(row, "LastFailedEvaluationTime") or 0
-    worked = _moment(row, "LastSuccessfulEvaluationTime") or 0
-    if failed and failed >= worked:
+    failed = _moment(row, "LastFailedEvaluationTime")
+    if failed and failed >= (_moment(row, "LastSuccessfulEvaluationTime") or 0):
         return f"failing:{row.get('LastErrorCode', 'unknown')}"
     return "ok"

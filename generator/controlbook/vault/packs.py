@@ -29,6 +29,8 @@ MAX_CONTENT = 2 * 1024 * 1024 * 1024
 
 _GZIP = 31
 """zlib's name for one gzip member with a 32 KiB window."""
+_LEVEL = 3
+"""zlib's: twice to three times as fast as its usual 6, for an eighth more bytes."""
 _CHUNK = 1 << 20
 _SLICE = 1 << 14
 """So many stored bytes are inflated at a time: many packs may be open together."""
@@ -64,7 +66,7 @@ class Packer:
 
     def __init__(self) -> None:
         """Begin an empty pack."""
-        self._squeeze = zlib.compressobj(level=6, wbits=_GZIP)
+        self._squeeze = zlib.compressobj(level=_LEVEL, wbits=_GZIP)
         self._body: list[bytes] = []
         self._waiting: list[bytes] = []
         self._weight = 0

@@ -70,6 +70,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.next.pop(0)(self)
             return
         name = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        if b"Action=AssumeRole" in body:
+            self.reply(200, assumed(body))
+            return
         self.reply(200, json.dumps(CALLS[name]).encode() if name else b"whole")
 
     do_GET = do_POST  # noqa: N815 - the standard library's name
@@ -81,6 +84,18 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None: ...
+
+
+def assumed(body: bytes) -> bytes:
+    """Give a key that is named after the account."""
+    (account,) = re.findall(rb"%3A%3A(\d+)%3Arole%2Freader", body)
+    return b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+    <AssumeRoleResult><Credentials><AccessKeyId>A%s</AccessKeyId>
+    <SecretAccessKey>never-told</SecretAccessKey><SessionToken>t%s</SessionToken>
+    <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser>
+    <Arn>arn:aws:sts::%s:assumed-role/reader/controlbook</Arn>
+    <AssumedRoleId>x</AssumedRoleId></AssumedRoleUser></AssumeRoleResult>
+    </AssumeRoleResponse>""" % ((account,) * 3)
 
 
 @contextmanager
@@ -185,6 +200,51 @@ def test_a_path_that_curl_would_shorten_is_boto3s(server: Server, key: str) -> N
         talk.ask("s3", "get_object", Bucket="b", Key=name)["Body"].read()
     assert [by_boto3(asked) for asked in server.asked] == [True, True, False]
     assert [row[1] for row in server.asked] == ["/b/plain", f"/b/{key}", "/b/a.b/..c"]
+
+
+ACCOUNTS = tuple(str(number) * 12 for number in range(1, 5))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_each_account_is_asked_with_its_own_role(
+    server: Server, *, plain: bool
+) -> None:
+    talk = Conversation(Connections("reader"), plain=plain)
+    for account in (*ACCOUNTS, *ACCOUNTS):
+        talk.ask("config", "describe_configuration_recorders", (account, REGION))
+    roles = [row for row in server.asked if b"AssumeRole" in row[3]]
+    assert [re.findall(rb"\d{12}", row[3]) for row in roles] == [
+        [account.encode()] for account in ACCOUNTS
+    ]
+    assert [by_boto3(row) for row in roles] == [True, False, False, False]
+    one, two = (
+        {
+            name: row[2][name]
+            for name in row[2]
+            if name.lower() in {"host", "content-type"}
+        }
+        for row in roles[:2]
+    )
+    assert (one, len(roles[0][3])) == (two, len(roles[1][3]))
+    rest = [row for row in server.asked if row not in roles]
+    words = [f"Credential=A{account}/" for account in ACCOUNTS] * 2
+    for row, word in zip(rest, words, strict=True):
+        assert word in row[2]["Authorization"]
+    assert by_boto3(rest[-1]) is not plain
+    assert talk.pages == len(rest)
+    assert b"never-told" not in b"".join([*talk.kept, talk.aws.body])
+
+
+def test_a_role_that_is_refused_is_asked_for_by_boto3(server: Server) -> None:
+    talk = Conversation(Connections("reader"), plain=True)
+    where = [(account, REGION) for account in ACCOUNTS]
+    talk.ask("config", "describe_configuration_recorders", where[0])
+    denied = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+    server.next = [lambda handler: handler.reply(403, denied)] * 2
+    with pytest.raises(SourceError, match="AccessDenied"):
+        talk.ask("config", "describe_configuration_recorders", where[1])
+    assert [by_boto3(row) for row in server.asked[2:]] == [False, True]
+    assert talk.ask("config", "describe_configuration_recorders", where[2])
 
 
 def test_times_are_asked_as_boto3_asks_them(server: Server) -> None:
