@@ -37,13 +37,12 @@ from .places import Known
 from .survey import Surveyed, ruled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from controlbook.model import RuleInstance, Settings, Transition
 
-    from .book import Book
     from .delivery import HistoryFile
-    from .head import Head, Rows
+    from .head import Head
     from .items import Item
     from .places import Found
 
@@ -173,7 +172,6 @@ class _Collection:
             head=head, past=self.past, start=window.start, collected=self._collected
         )
         self._collected = frozenset()
-        rules, book = dict(head.rules), head.book
         if window.start != head.end:
             # Nobody looked in between: nothing is known of the states at the start.
             head.collected = frozenset()
@@ -181,7 +179,7 @@ class _Collection:
         states = self._fold_all(folded, late, frozenset(scope.places), final=final)
         self.complete = self.complete and late.complete
         if late.transitions:
-            yield self._correction(late, rules, book)
+            yield self._correction(late)
         else:
             # Files that came late and changed nothing: stored all the same.
             folded.files += late.files
@@ -244,10 +242,9 @@ class _Collection:
             self._arrived = next(self._arriving, place)
         return self.gathering.found.get(place)
 
-    def _correction(
-        self, late: Late, rules: Mapping[Place, Rows], book: Book
-    ) -> Reading:
+    def _correction(self, late: Late) -> Reading:
         """Correct the past by what reached the bucket after its run."""
+        before = head_of(self.past)
         run, window = corrected_by(late, self.past)
         count = len(late.transitions)
         note = (
@@ -264,10 +261,12 @@ class _Collection:
             collected=places,
             transitions=tuple(sorted(late.transitions)),
             packs=self._packs(
-                late.files, (i.record for i in items), book.rewritten(late.sheets)
+                late.files,
+                (i.record for i in items),
+                before.book.rewritten(late.sheets),
             ),
             complete=self.gathering.complete and late.complete,
-            rules=all_of({**rules, **late.rules}),
+            rules=all_of({**before.rules, **late.rules}),
             notes=tuple(dict.fromkeys([*late.notes, note])),
         )
 

@@ -374,6 +374,31 @@ def test_what_arrives_late_becomes_a_correction(tmp_path: Path) -> None:
         assert [r.kind for r in at.collect("2028-01-04T06:00:00Z").runs] == ["regular"]
 
 
+def test_a_correction_ends_where_the_window_beside_it_begins(tmp_path: Path) -> None:
+    """Both are folded at once: what moved later must not show in the correction."""
+    world = tiny()
+    later = replace(
+        world.verdicts[-1],
+        at=instant("2028-01-02T03:00:00Z"),
+        account=ALPHA,
+        rule=SSE,
+        resource="AWS::S3::Bucket/alpha",
+        state="NON_COMPLIANT",
+    )
+    world = replace(world, verdicts=tuple(sorted((*world.verdicts, later))))
+    with desk(world, tmp_path, delayed(20, silent=True)) as at:
+        at.days("2028-01-01T06:00:00Z", 3)
+        _, before, correction, after = at.runs
+        assert correction.kind == "correction"
+        assert told(after)[0][0] == "2028-01-02T03:00:00Z"
+        for first, then in ((before, correction), (correction, after)):
+            states = fold_states(closing(at, first), then.transitions)
+            assert closing(at, then) == states
+            found = Counter((row.instance, row.state.value) for row in states)
+            counts = {(r.key, n): c for r in then.rules for n, c in r.counts}
+            assert counts == found
+
+
 def test_a_late_item_before_what_is_known_is_not_slipped_in(tmp_path: Path) -> None:
     world = tiny()
     again = replace(
