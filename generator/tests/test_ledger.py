@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -350,13 +349,6 @@ def test_pulls_and_missing_places_survive_the_round_trip() -> None:
     assert found.pulls == (pull,)
     assert found.missing == (missing,)
     assert not found.complete
-
-
-def test_a_quarter_loads_fast() -> None:
-    files = chain(92)
-    begin = time.perf_counter()
-    read_ledger(files)
-    assert time.perf_counter() - begin < 0.5
 
 
 # --- states -----------------------------------------------------------------------
