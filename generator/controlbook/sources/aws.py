@@ -35,6 +35,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
 )
+from botocore.parsers import ResponseParserError
 
 from controlbook.digest import canonical
 from controlbook.timeline import from_datetime, iso
@@ -404,17 +405,18 @@ class Conversation:
             if service not in NOT_KEPT:
                 self._keep(service, operation, place, parameters)
             raise _refused(service, operation, place, error) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError, UnicodeDecodeError) as error:
+            # The last two: what answers is not AWS, a proxy with a page of its own.
             unset = isinstance(error, (NoCredentialsError, NoRegionError))
             name = f"{service}:{operation}"
-            raise SourceError(str(error), name, ADVICE if unset else "") from error
+            message = str(error).partition("\n")[0]
+            raise SourceError(message, name, ADVICE if unset else "") from error
         finally:
             self.aws.done()
-        found: Answer = answer
-        self._count(found)
+        self._count(answer)
         if service not in NOT_KEPT:
             self._keep(service, operation, place, parameters)
-        return found | self._quickly(operation) if quick else found
+        return answer | self._quickly(operation) if quick else answer
 
     def _quickly(self, operation: str) -> Answer:
         """Read the last answer as plain JSON."""
@@ -546,9 +548,8 @@ class Conversation:
 def _page(told: Mapping[str, object], body: bytes) -> bytes:
     """Write an answer and what was asked as a line from which its bytes come back."""
     try:
-        return orjson.dumps(
-            {**told, "body": body.decode()}, option=orjson.OPT_SORT_KEYS
-        )
+        page = {**told, "body": body.decode()}
+        return orjson.dumps(page, option=orjson.OPT_SORT_KEYS)
     except ValueError:
         # No UTF-8: `json` escapes what stands for such bytes.
         text = body.decode("utf-8", "surrogateescape")

@@ -345,6 +345,20 @@ def test_an_account_that_lets_nobody_in_is_missing(tmp_path: Path) -> None:
         assert any("AccessDenied" in note for note in run.notes)
 
 
+def worse(at: str, bucket: str) -> World:
+    """The tiny world, but that a bucket is no longer encrypted from a time on."""
+    world = tiny()
+    verdict = replace(
+        world.verdicts[-1],
+        at=instant(at),
+        account=ALPHA,
+        rule=SSE,
+        resource=f"AWS::S3::Bucket/{bucket}",
+        state="NON_COMPLIANT",
+    )
+    return replace(world, verdicts=tuple(sorted((*world.verdicts, verdict))))
+
+
 def delayed(hours: int, *, silent: bool) -> Trouble:
     return Trouble(
         delays=(
@@ -376,16 +390,7 @@ def test_what_arrives_late_becomes_a_correction(tmp_path: Path) -> None:
 
 def test_a_correction_ends_where_the_window_beside_it_begins(tmp_path: Path) -> None:
     """Both are folded at once: what moved later must not show in the correction."""
-    world = tiny()
-    later = replace(
-        world.verdicts[-1],
-        at=instant("2028-01-02T03:00:00Z"),
-        account=ALPHA,
-        rule=SSE,
-        resource="AWS::S3::Bucket/alpha",
-        state="NON_COMPLIANT",
-    )
-    world = replace(world, verdicts=tuple(sorted((*world.verdicts, later))))
+    world = worse("2028-01-02T03:00:00Z", "alpha")
     with desk(world, tmp_path, delayed(20, silent=True)) as at:
         at.days("2028-01-01T06:00:00Z", 3)
         _, before, correction, after = at.runs
@@ -400,16 +405,7 @@ def test_a_correction_ends_where_the_window_beside_it_begins(tmp_path: Path) -> 
 
 
 def test_a_late_item_before_what_is_known_is_not_slipped_in(tmp_path: Path) -> None:
-    world = tiny()
-    again = replace(
-        world.verdicts[-1],
-        at=instant("2028-01-01T20:00:00Z"),
-        account=ALPHA,
-        rule=SSE,
-        resource="AWS::S3::Bucket/beta",
-        state="NON_COMPLIANT",
-    )
-    world = replace(world, verdicts=tuple(sorted((*world.verdicts, again))))
+    world = worse("2028-01-01T20:00:00Z", "beta")
     with desk(world, tmp_path, delayed(20, silent=True)) as at:
         codes = [result.code for result in at.days("2028-01-01T06:00:00Z", 4)]
         assert codes == [Exit.FINE, Exit.FINE, Exit.UNAVAILABLE, Exit.FINE]
@@ -462,22 +458,13 @@ def test_days_that_deliveries_did_not_reach_are_corrected_when_they_come(
 def test_states_are_read_afresh_after_deliveries_that_never_came(
     tmp_path: Path,
 ) -> None:
-    world = tiny()
-    bad = replace(
-        world.verdicts[-1],
-        at=instant("2028-01-02T03:00:00Z"),
-        account=ALPHA,
-        rule=SSE,
-        resource="AWS::S3::Bucket/alpha",
-        state="NON_COMPLIANT",
-    )
+    world = worse("2028-01-02T03:00:00Z", "alpha")
     never = DeliveryDelay(
         account=ALPHA,
         start=instant("2028-01-02T05:30:00Z"),
         end=instant("2028-01-03T00:30:00Z"),
         by=400 * HOUR,
     )
-    world = replace(world, verdicts=tuple(sorted((*world.verdicts, bad))))
     with desk(world, tmp_path, Trouble(delays=(never,))) as at:
         at.days("2028-01-01T06:00:00Z", 4)
         assert {(a, r) for a, r, *_ in reasons(at.runs[2])} == {
@@ -494,15 +481,7 @@ def test_states_are_read_afresh_after_deliveries_that_never_came(
 def test_a_history_that_the_aggregator_contradicts_is_no_evidence(
     tmp_path: Path,
 ) -> None:
-    world = tiny()
-    bad = replace(
-        world.verdicts[-1],
-        at=instant("2028-01-02T03:00:00Z"),
-        account=ALPHA,
-        rule=SSE,
-        resource="AWS::S3::Bucket/alpha",
-        state="NON_COMPLIANT",
-    )
+    world = worse("2028-01-02T03:00:00Z", "alpha")
     lost = DeliveryDelay(
         account=ALPHA,
         start=instant("2028-01-02T06:00:00Z"),
@@ -510,7 +489,6 @@ def test_a_history_that_the_aggregator_contradicts_is_no_evidence(
         by=400 * HOUR,
         silent=True,
     )
-    world = replace(world, verdicts=tuple(sorted((*world.verdicts, bad))))
     with desk(world, tmp_path, Trouble(delays=(lost,))) as at:
         codes = [result.code for result in at.days("2028-01-01T06:00:00Z", 4)]
         assert codes == [Exit.FINE, Exit.FINE, Exit.UNAVAILABLE, Exit.FINE]

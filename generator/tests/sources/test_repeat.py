@@ -345,6 +345,86 @@ def test_an_object_comes_whole_or_boto3_gets_it(
     assert len({asked[1] for asked in server.asked}) == 1
 
 
+def listing(inner: str, name: str = "ListBucketResult") -> bytes:
+    space = "http://s3.amazonaws.com/doc/2006-03-01/"
+    return f'<{name} xmlns="{space}">{inner}</{name}>'.encode()
+
+
+OBJECT = "<Key>k</Key><LastModified>2028-01-02T03:04:05.000Z</LastModified>"
+WHOLE = listing(f"<IsTruncated>false</IsTruncated><Contents>{OBJECT}</Contents>")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        listing("<IsTruncated>true</IsTruncated>"),
+        listing("<Contents><Key>k</Key></Contents>"),
+        listing(f"<Contents>{OBJECT[12:]}</Contents>"),
+        listing("<EncodingType>url</EncodingType>"),
+        listing("", "ListBuckets"),
+        WHOLE[:-5],
+    ],
+    ids=["no-token", "no-time", "no-key", "encoded", "other", "cut"],
+)
+def test_a_listing_that_lacks_something_boto3_reads(
+    server: Server, body: bytes
+) -> None:
+    """What it would leave out would be taken for not delivered."""
+    talk = talking()
+    server.next = [lambda handler: handler.reply(200, WHOLE)] * 2
+    server.next.append(lambda handler: handler.reply(200, body))
+    server.next.append(lambda handler: handler.reply(200, WHOLE))
+    for _ in range(3):
+        answer = talk.ask("s3", "list_objects_v2", Bucket="b", Prefix="p")
+        (row,) = answer["Contents"]
+        assert row["Key"] == "k"
+        assert row["LastModified"] == datetime(2028, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert list(map(by_boto3, server.asked)) == [True, False, False, True]
+
+
+def test_pages_of_a_listing_go_on(server: Server) -> None:
+    mark = "<NextContinuationToken>t/+=</NextContinuationToken>"
+    more = f"<IsTruncated>true</IsTruncated>{mark}"
+    server.next = [
+        lambda handler: handler.reply(200, WHOLE),
+        lambda handler: handler.reply(200, listing(more)),
+        lambda handler: handler.reply(200, WHOLE),
+    ]
+    talk, tokens = talking(), ("NextContinuationToken", "ContinuationToken")
+    talk.ask("s3", "list_objects_v2", Bucket="b", Prefix="p")
+    first, second = talk.pages_of(
+        "s3", "list_objects_v2", tokens=tokens, Bucket="b", Prefix="p"
+    )
+    assert [len(page["Contents"]) for page in (first, second)] == [0, 1]
+    assert server.asked[-1][1].endswith("continuation-token=t%2F%2B%3D")
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe{", '{"ConfigRules":"ü\u2028'.encode()])
+def test_a_kept_page_gives_the_answers_bytes_back(server: Server, body: bytes) -> None:
+    talk = talking()
+    server.next = [lambda handler: handler.reply(200, body)]
+    with pytest.raises(SourceError, match="is not JSON"):
+        ask(talk, "describe_config_rules")
+    (page,) = talk.kept
+    assert b"\n" not in page
+    assert json.loads(page)["body"].encode("utf-8", "surrogateescape") == body
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "reply", "word"),
+    [
+        ("config", "describe_config_rules", (403, b"f\xfcr"), "can't decode byte 0xfc"),
+        ("sts", "get_caller_identity", (200, b"<html><p>log in"), "invalid XML"),
+    ],
+)
+def test_a_proxys_own_page_is_an_error_not_a_traceback(
+    server: Server, service: str, method: str, reply: Reply, word: str
+) -> None:
+    server.next = [lambda handler: handler.reply(*reply)]
+    with pytest.raises(SourceError, match=word):
+        talking().ask(service, method, ("", REGION))
+
+
 def test_what_is_not_written_here_boto3_asks(server: Server) -> None:
     talk = talking()
     get = {"Bucket": "b", "Key": "k"}
